@@ -1,0 +1,1 @@
+"""Airbyte destination that keeps records searchable by meaning in Milvus."""

@@ -1,0 +1,67 @@
+"""Every failure this project raises on purpose, grouped by what the reader can do about it.
+
+    DestinationError
+    ├── ConfigError        change the configuration, the catalog or the account (Airbyte: config_error)
+    │   └── ModelMismatch  two embedding models would meet in one collection
+    ├── TransientError     run it again: the network, a limit, an overloaded service (Airbyte: transient_error)
+    ├── InternalError      a bug or a broken input that neither helps (Airbyte: system_error)
+    └── BadRecord          one record cannot be stored; `advanced.bad_records` decides what that means
+
+A message is one sentence or two for the person who runs the sync: what happened, where, what to do. It never holds a
+secret, a record's text or a traceback; foreign errors are chained (`raise … from`), never quoted unread.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FailureType = Literal["config_error", "transient_error", "system_error"]
+
+
+class DestinationError(Exception):
+    """Base of the tree; `failure_type` is the word Airbyte's platform acts upon."""
+
+    failure_type: FailureType = "system_error"
+
+    def __init__(self, message: str, *, stream: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.stream = stream
+
+
+class ConfigError(DestinationError):
+    """The user can mend it: configuration, catalog, credentials, quota, schema of an existing collection."""
+
+    failure_type: FailureType = "config_error"
+
+
+class ModelMismatch(ConfigError):
+    """The collection holds vectors of another embedding model than the configured one."""
+
+
+class TransientError(DestinationError):
+    """The same sync may succeed later: the platform retries it."""
+
+    failure_type: FailureType = "transient_error"
+
+
+class InternalError(DestinationError):
+    """Neither the user nor a retry helps: a bug here, or input that breaks the protocol."""
+
+    failure_type: FailureType = "system_error"
+
+
+class BadRecord(DestinationError):
+    """One record that cannot be stored as it is, named by its stream and, where it has one, its key."""
+
+    def __init__(self, reason: str, *, stream: str, key: str | None = None) -> None:
+        where = f'Stream "{stream}"' + (f", record {shorten(key)}" if key is not None else "")
+        super().__init__(f"{where}: {reason}", stream=stream)
+        self.reason = reason
+        self.key = key
+
+
+def shorten(value: str, limit: int = 80) -> str:
+    """A value that came from a record, fit for a message: quoted, one line, at most `limit` characters."""
+    text = ascii(value)[1:-1]
+    return f'"{text if len(text) <= limit else text[: limit - 1] + "…"}"'

@@ -1,0 +1,201 @@
+"""The types of the flow, one a stage, and the two seams where it touches the network.
+
+    Change (Upsert | Delete) → Chunk → Plan (RecordWrite …) → rows with vectors → stored
+
+All are frozen. A chunk has no vector and cannot be written; a plan names every row that a commit may touch.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+Vector: TypeAlias = "array[float]"
+"""One embedding: `array('f')` of the model's dimension (float32, four bytes a component)."""
+
+Json: TypeAlias = Any
+"""A value that JSON can hold."""
+
+PENDING = ""
+"""Fingerprint of a head row whose record is not completely stored in any one version."""
+
+
+class WriteMode(Enum):
+    """How the records of a stream meet what is stored already."""
+
+    APPEND = "append"
+    DEDUP = "dedup"
+
+
+class RecordKey(NamedTuple):
+    """Identity of a record in the collection."""
+
+    stream: str
+    """Airbyte's stream identifier: `name`, or `namespace_name`."""
+    record_id: str
+    """What `_ab_record_id` holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a record says (text) and what it is filtered by (metadata)."""
+
+    text: str
+    """Everything to embed; empty where the record has no text."""
+    context: str
+    """Repeated on top of every chunk; empty where none is configured."""
+    metadata: Mapping[str, Json]
+    emitted_at: int
+    """Milliseconds since the epoch at which the source emitted the record."""
+    vector: Vector | None = None
+    """The embedding that the record brought along (`from_field`), else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """This record now looks like this."""
+
+    key: RecordKey
+    generation: int
+    document: Document
+    lookup: bool = True
+    """False where no earlier version can exist: append, with its fresh random ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """This record is gone at the source."""
+
+    key: RecordKey
+
+
+Change: TypeAlias = Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document, as it will be embedded."""
+
+    number: int
+    text: str
+    text_hash: str
+    """Digest of text and embedding model: equal hashes have equal vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What chunk 0 says about its record."""
+
+    fingerprint: str
+    """Of the version that is stored completely; `PENDING` where none is."""
+    chunks: int
+    """Rows 0 … chunks-1 may exist, and no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One row as read back, whole, so that it can be written again."""
+
+    number: int
+    text_hash: str
+    fingerprint: str
+    vector: Vector
+    entity: Mapping[str, Json]
+    """All fields, dynamic ones included, by name; without the vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWrite:
+    """All that a commit does to one record that is new or has changed."""
+
+    upsert: Upsert
+    fingerprint: str
+    chunks: tuple[Chunk, ...]
+    row_fingerprints: tuple[str, ...]
+    """One a chunk; that of chunk 0 is not used: the head carries the record's."""
+    unchanged: frozenset[int]
+    """Numbers of stored rows that already equal their chunk in text and metadata."""
+    surplus: tuple[int, ...]
+    """Numbers of rows that this version no longer has."""
+    announce: int | None
+    """Count to write into the head, without a fingerprint, before rows 1 … change; None where not needed."""
+    stored: Mapping[int, StoredRow]
+    """The rows of the version before, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A record to take out, with the rows that it may have."""
+
+    key: RecordKey
+    rows: int
+    announce: StoredRow | None
+    """The head, to be marked as pending before its other rows go; None for a record of one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one batch does, decided before anything is embedded or written."""
+
+    writes: tuple[RecordWrite, ...]
+    removals: tuple[Removal, ...]
+    embed: Mapping[str, str]
+    """Text hash → text, each text once, without those whose vector is stored."""
+    vectors: Mapping[str, Vector]
+    """Text hash → vector, of those that are stored or that records brought along."""
+    unchanged: int
+    """Records whose stored version is the one that came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The endpoint will not embed this one text, whatever is tried; the others of its request are unharmed."""
+
+    reason: str
+    """One clause for the user, without the text."""
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. Called from several threads at once."""
+
+    @property
+    def identity(self) -> str:
+        """Provider, model and dimension; two embedders of one identity give equal vectors for equal texts."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens that the model reads of one text, in its own count."""
+
+    def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
+        """One vector a text, in the order of the texts; any number of texts, none of them empty.
+
+        Raises:
+            ConfigError: the account, the key, the model or the quota stands in the way.
+            TransientError: the endpoint failed until the deadline for retries.
+        """
+
+
+class VectorStore(Protocol):
+    """The calls of the commit procedure, no more. All reads are strong."""
+
+    def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
+        """The head rows of those records that have one."""
+
+    def rows(self, heads: Mapping[RecordKey, Head]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """All rows of these records, by number; absent ones tolerated."""
+
+    def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
+        """Carry out a plan: every phase is acknowledged before the next starts, heads last."""
+
+    def newest_generation(self, stream: str) -> int:
+        """Highest generation stored for a stream; 0 where it has none."""
+
+    def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
+        """Delete what older generations left; returns how many records (keyed) went."""
