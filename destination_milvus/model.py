@@ -188,8 +188,8 @@ class VectorStore(Protocol):
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
         """The head rows of those records that have one."""
 
-    def rows(self, heads: Mapping[RecordKey, Head]) -> dict[RecordKey, dict[int, StoredRow]]:
-        """All rows of these records, by number; absent ones tolerated."""
+    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """Rows 0 … count-1 of each record, whole, by number; absent ones tolerated."""
 
     def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
         """Carry out a plan: every phase is acknowledged before the next starts, heads last."""

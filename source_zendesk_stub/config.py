@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.sources.utils.schema_helpers import split_config
 
 from source_zendesk_stub.errors import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_RECORDS = 1_000_000
 """A day's changes to a million records still fit into the seconds of a day, so that every cursor value is unique."""
@@ -55,9 +57,15 @@ class NumberOption:
 
 NUMBER_OPTIONS = (
     NumberOption("tickets", "Tickets", 128, 0, MOST_RECORDS, "How many tickets there are on day 1."),
-    NumberOption("articles", "Articles", 36, 0, MOST_RECORDS, "How many help center articles there are on day 1."),
-    NumberOption("organizations", "Organizations", 8, 1, MOST_RECORDS, "How many customers' organizations there are."),
-    NumberOption("users", "Users", 40, 2, MOST_RECORDS, "How many users there are; one in ten is a support agent."),
+    NumberOption(
+        "articles", "Articles", 36, 0, MOST_RECORDS, "How many help center articles there are on day 1."
+    ),
+    NumberOption(
+        "organizations", "Organizations", 8, 1, MOST_RECORDS, "How many customers' organizations there are."
+    ),
+    NumberOption(
+        "users", "Users", 40, 2, MOST_RECORDS, "How many users there are; one in ten is a support agent."
+    ),
     NumberOption("seed", "Seed", 7, 0, 2**31 - 1, "The same seed and sizes make the same records."),
     NumberOption(
         "day",
@@ -68,9 +76,16 @@ NUMBER_OPTIONS = (
         "The day on which the data is looked at. Each day after the first brings new tickets, changed statuses, "
         "edited articles and deletions; a read with the state of the day before delivers only these.",
     ),
-    NumberOption("page_size", "Page size", 100, 1, 10_000, "How many records are made at a time, like an API's page."),
     NumberOption(
-        "state_frequency", "State frequency", 50, 1, MOST_RECORDS, "How many records go by between two states."
+        "page_size", "Page size", 100, 1, 10_000, "How many records are made at a time, like an API's page."
+    ),
+    NumberOption(
+        "state_frequency",
+        "State frequency",
+        50,
+        1,
+        MOST_RECORDS,
+        "How many records go by between two states.",
     ),
 )
 
@@ -135,7 +150,9 @@ def _read_start_date(config: Mapping[str, Any]) -> int | None:
     value = config["start_date"]
     try:
         if isinstance(value, str) and re.search(_START_DATE, value):
-            return int(datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp())
+            return int(
+                datetime.fromisoformat(value.removesuffix("Z")).replace(tzinfo=timezone.utc).timestamp()
+            )
     except ValueError:  # the right pattern, but no such day: the 31st of February
         pass
     raise refusal(

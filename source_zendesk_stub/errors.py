@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.models.airbyte_protocol import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 

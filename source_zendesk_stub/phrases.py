@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 PLATFORMS = ("web", "android", "ios", "handheld", "windows", "api")
 
@@ -105,7 +108,13 @@ def retold(subject: str, description: str, index: int, draw: random.Random) -> t
     context = f"This is about job {details['job']} at {details['site']}; I am the {draw.choice(_ROLES)} there and use "
     context += f"{details['device']} with version {details['version']}."
     aside = " ".join(draw.sample(_TRIED, draw.randint(1, 2))) + " " + draw.choice(_IMPACT)
-    parts = (draw.choice(_OPENINGS), description, context, aside.format(**details), draw.choice(_CLOSINGS).format(**details))
+    parts = (
+        draw.choice(_OPENINGS),
+        description,
+        context,
+        aside.format(**details),
+        draw.choice(_CLOSINGS).format(**details),
+    )
     return _subject_retold(subject, details, draw), "\n\n".join(parts)
 
 
@@ -133,11 +142,6 @@ def app_version(draw: random.Random) -> str:
     return f"{draw.randint(5, 8)}.{draw.randint(0, 19)}.{draw.randint(0, 6)}"
 
 
-def device(draw: random.Random) -> str:
-    """What someone uses the product on."""
-    return draw.choice(_DEVICES)
-
-
 def person(draw: random.Random) -> str:
     """A person's first and last name."""
     return f"{draw.choice(_FIRST_NAMES)} {draw.choice(_LAST_NAMES)}"
@@ -146,6 +150,6 @@ def person(draw: random.Random) -> str:
 def company(index: int) -> str:
     """A company's name, different for every index: beyond the first names, branches are numbered."""
     branch, place = divmod(index, COMPANY_NAMES)
-    first = _COMPANY_FIRST[place % len(_COMPANY_FIRST)]
-    second = _COMPANY_SECOND[(place + place // len(_COMPANY_FIRST)) % len(_COMPANY_SECOND)]
+    row, column = divmod(place, len(_COMPANY_FIRST))
+    first, second = _COMPANY_FIRST[column], _COMPANY_SECOND[(column + row) % len(_COMPANY_SECOND)]
     return f"{first} {second}" if branch == 0 else f"{first} {second} {branch + 1}"

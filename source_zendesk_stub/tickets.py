@@ -7,12 +7,23 @@ tickets are exactly as written; once every problem was told, details tell the ne
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from source_zendesk_stub import phrases, written
 from source_zendesk_stub.timeline import Life, Timeline, Version
-from source_zendesk_stub.world import API_URL, World, organization_id, ticket_id, timestamp, user_id, without_nulls
+from source_zendesk_stub.world import (
+    API_URL,
+    World,
+    organization_id,
+    ticket_id,
+    timestamp,
+    user_id,
+    without_nulls,
+)
+
+if TYPE_CHECKING:
+    import random
 
 TELLINGS = 4
 """How many tickets in a row tell the same problem."""
@@ -36,7 +47,9 @@ _CUSTOM_STATUS = {
     status: 6_481_274_110_991 + number
     for number, status in enumerate(("new", "open", "pending", "hold", "solved", "closed"))
 }
-_FIELD_TOPIC, _FIELD_PLATFORM, _FIELD_VERSION, _FIELD_SITE = (360_042_771_511 + number * 40 for number in range(4))
+_FIELD_TOPIC, _FIELD_PLATFORM, _FIELD_VERSION, _FIELD_SITE = (
+    360_042_771_511 + number * 40 for number in range(4)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +191,7 @@ def _classification(story: Story, version: Version, draw: random.Random) -> dict
         {"id": _FIELD_VERSION, "value": phrases.app_version(draw)},
         {"id": _FIELD_SITE, "value": draw.choice((None, phrases.site(draw)))},
     ]
-    rating = draw.choice(("offered", "good", "good", "bad")) if status in ("solved", "closed") else "unoffered"
+    rating = draw.choice(("offered", "good", "good", "bad"))
     return {
         "type": draw.choice(("question", "incident", "problem", "task")),
         "priority": None if status == "new" and priority == "low" else priority,
@@ -187,7 +200,7 @@ def _classification(story: Story, version: Version, draw: random.Random) -> dict
         "recipient": "support@tallyroost.example" if channel == "email" else None,
         "fields": fields,
         "custom_fields": fields,
-        "satisfaction_rating": {"score": rating},
+        "satisfaction_rating": {"score": rating if status in ("solved", "closed") else "unoffered"},
     }
 
 

@@ -11,8 +11,11 @@ second of the last delivered record is exact: "later than the state" loses nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 FIRST_DAY_ENDS = 1_767_225_600
 """2026-01-01T00:00:00Z, in epoch seconds: the end of day 1 and of the history before it."""
@@ -103,7 +106,9 @@ class Timeline:
 
     def _changing(self, day: int) -> range:
         """The indices that have an occasion to change on this day."""
-        oldest = 0 if self.most_changes is None else self._existing(day - 1 - self.interval * self.most_changes)
+        oldest = (
+            0 if self.most_changes is None else self._existing(day - 1 - self.interval * self.most_changes)
+        )
         first = oldest + (day - 2 - oldest) % self.interval
         return range(first, self._existing(day - 1), self.interval)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from source_zendesk_stub.config import Settings
+if TYPE_CHECKING:
+    from source_zendesk_stub.config import Settings
 
 API_URL = "https://tallyroost.zendesk.example/api/v2"
 HELP_CENTER_URL = "https://support.tallyroost.example/hc"
@@ -65,7 +67,7 @@ def ticket_id(index: int) -> int:
 
 def timestamp(second: int) -> str:
     """Epoch seconds as Zendesk writes a moment: 2026-01-02T00:00:24Z."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def without_nulls(record: dict[str, object]) -> dict[str, object]:

@@ -11,7 +11,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import (
+        Traversable,  # its place up to Python 3.10; later ones have it in importlib.resources
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""One batch, from its changes to their rows in Milvus: the straight line that everything else serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from destination_milvus import identity
+from destination_milvus.chunking import Chunker
+from destination_milvus.errors import BadRecord
+from destination_milvus.model import (
+    Change,
+    Chunk,
+    Delete,
+    Document,
+    Embedder,
+    Plan,
+    RecordKey,
+    Refusal,
+    Vector,
+    VectorStore,
+)
+from destination_milvus.reconcile import reconcile, rows_to_read, triage, without
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a batch did, for progress and summary."""
+
+    written: int = 0
+    """Records stored in a new version."""
+    removed: int = 0
+    unchanged: int = 0
+    chunks: int = 0
+    """Rows of the records that were written."""
+    embedded: int = 0
+    """Texts sent to the embedding model."""
+    bad: tuple[BadRecord, ...] = field(default=())
+    """Records that were left as they were, because the model refused a text of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """Commits batches. Called from several threads at once, never for the same record."""
+
+    store: VectorStore
+    embedder: Embedder
+    chunker: Chunker
+    shape: str
+    skip_bad_records: bool
+
+    def commit(self, changes: Sequence[Change]) -> Committed:
+        """Make Milvus hold these changes. When it returns, they are durable.
+
+        Raises:
+            BadRecord: the model refuses a text, and bad records are not to be skipped. Nothing was written.
+            DestinationError: an endpoint failed for good. What is stored is either version of each record, or is
+                marked as unfinished; committing the same changes again completes it.
+        """
+        heads = self.store.heads(_keys_to_look_up(changes))
+        sorted_changes = triage(changes, heads, self.shape)
+        chunked = [(candidate, self._chunks(candidate.upsert.document)) for candidate in sorted_changes.candidates]
+        stored = self.store.rows(rows_to_read(chunked, sorted_changes.deletes, heads))
+        plan = reconcile(sorted_changes, chunked, heads, stored, self.shape)
+        vectors, refused = self._vectors(plan)
+        bad = self._bad_records(plan, refused)
+        plan = without(plan, frozenset(refused))
+        self.store.apply(plan, vectors)
+        return _committed(plan, bad)
+
+    def _chunks(self, document: Document) -> tuple[Chunk, ...]:
+        brought = document.vector.tobytes() if document.vector is not None else b""
+        texts = self.chunker.split(document)
+        return tuple(
+            Chunk(number, text, identity.text_hash(text, self.embedder.identity, brought))
+            for number, text in enumerate(texts)
+        )
+
+    def _vectors(self, plan: Plan) -> tuple[Mapping[str, Vector], Mapping[str, Refusal]]:
+        if not plan.embed:
+            return plan.vectors, {}
+        answers = dict(zip(plan.embed, self.embedder.embed(list(plan.embed.values())), strict=True))
+        refused = {text_hash: answer for text_hash, answer in answers.items() if isinstance(answer, Refusal)}
+        embedded = {text_hash: answer for text_hash, answer in answers.items() if not isinstance(answer, Refusal)}
+        return {**plan.vectors, **embedded}, refused
+
+    def _bad_records(self, plan: Plan, refused: Mapping[str, Refusal]) -> tuple[BadRecord, ...]:
+        if not refused:
+            return ()
+        bad = tuple(
+            BadRecord(refused[chunk.text_hash].reason, stream=write.upsert.key.stream, key=write.upsert.key.record_id)
+            for write in plan.writes
+            for chunk in write.chunks
+            if chunk.text_hash in refused
+        )
+        if not self.skip_bad_records:
+            raise bad[0]
+        # one a record, however many of its chunks were refused
+        return tuple({error.key: error for error in reversed(bad)}.values())
+
+
+def _keys_to_look_up(changes: Sequence[Change]) -> list[RecordKey]:
+    return [change.key for change in changes if isinstance(change, Delete) or change.lookup]
+
+
+def _committed(plan: Plan, bad: tuple[BadRecord, ...]) -> Committed:
+    return Committed(
+        written=len(plan.writes),
+        removed=len(plan.removals),
+        unchanged=plan.unchanged,
+        chunks=sum(len(write.chunks) for write in plan.writes),
+        embedded=len(plan.embed),
+        bad=bad,
+    )

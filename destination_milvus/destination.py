@@ -1,0 +1,218 @@
+"""spec, check and write: the connector as Airbyte's platform sees it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+from airbyte_cdk.destinations import Destination
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteMessageSerializer,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    ConnectorSpecification,
+    DestinationSyncMode,
+    Status,
+)
+
+from destination_milvus import identity, milvus_errors, store
+from destination_milvus.chunking import CHUNKER_VERSION, Chunker
+from destination_milvus.commit import Committer
+from destination_milvus.config import Config, FromFieldEmbedding, NoAuth, parse, specification
+from destination_milvus.embedding import create_embedder
+from destination_milvus.errors import ConfigError, DestinationError
+from destination_milvus.model import Embedder, Json, Refusal
+from destination_milvus.reading import ByteStream, Inbox
+from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
+from destination_milvus.rows import Layout
+from destination_milvus.sync import Limits, Sync
+from destination_milvus.text import DocumentBuilder
+
+logger = logging.getLogger("airbyte.destination")
+
+DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
+
+LOCAL_CHUNK_SIZE = 200
+"""cl100k tokens that fit the 256 word pieces which MiniLM was trained to read."""
+
+
+class DestinationMilvus(Destination):
+    """The connector."""
+
+    def spec(self, logger: logging.Logger) -> ConnectorSpecification:  # noqa: ARG002 - the CDK's signature
+        """The specification; needs neither Milvus nor an embedding library."""
+        return ConnectorSpecification(
+            connectionSpecification=specification(),
+            documentationUrl=DOCUMENTATION_URL,
+            supportsIncremental=True,
+            supported_destination_sync_modes=[
+                DestinationSyncMode.overwrite,
+                DestinationSyncMode.append,
+                DestinationSyncMode.append_dedup,
+            ],
+        )
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
+        """Look at everything, change nothing. FAILED says which option is wrong."""
+        try:
+            check_configuration(config)
+        except DestinationError as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+        return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+    def write(
+        self,
+        config: Mapping[str, Any],
+        configured_catalog: ConfiguredAirbyteCatalog,
+        input_messages: Iterable[AirbyteMessage],
+    ) -> Iterable[AirbyteMessage]:
+        """The CDK's way in, for callers in Python; the console goes by `write_stream`.
+
+        The CDK's messages do not carry all that the platform sends (`state.id`).
+        """
+        acknowledged: list[bytes] = []
+        lines = (orjson.dumps(AirbyteMessageSerializer.dump(message)) + b"\n" for message in input_messages)
+        catalog = ConfiguredAirbyteCatalogSerializer.dump(configured_catalog)
+        write_stream(parse(config), catalog, _Lines(lines), acknowledged.append)
+        yield from (AirbyteMessageSerializer.load(orjson.loads(line)) for line in acknowledged)
+
+
+def check_configuration(raw: Mapping[str, Json]) -> None:
+    """Everything that can be wrong before a sync.
+
+    Raises:
+        DestinationError: the first thing that is.
+    """
+    config = parse(raw)
+    _require_cloud_safety(config)
+    embedder = create_embedder(config.embedding, config.advanced)
+    _warn_of_long_chunks(config)
+    _try_embedding(config, embedder)
+    client = store.connect(config.indexing)
+    try:
+        collection = store.find_collection(client, config)
+        if collection is not None:
+            store.require_model(
+                collection,
+                identity=embedder.identity,
+                dimensions=embedder.dimensions,
+                named=_names_its_model(config),
+                is_empty=lambda: store.is_empty(client, collection.name, config.indexing),
+            )
+    except DestinationError:
+        raise
+    except Exception as error:
+        raise milvus_errors.translated(error, config.indexing) from error
+    finally:
+        client.close()
+
+
+def _try_embedding(config: Config, embedder: Embedder) -> None:
+    if isinstance(config.embedding, FromFieldEmbedding):
+        return
+    (answer,) = embedder.embed(["Does the connection to the embedding model work?"])
+    if isinstance(answer, Refusal):
+        raise ConfigError(f"The embedding model refuses a harmless text: {answer.reason}.")
+    if len(answer) != embedder.dimensions:
+        raise ConfigError(
+            f"The embedding model answers vectors of {len(answer)} dimensions, and {embedder.dimensions} are "
+            "configured: set embedding.dimensions to what the model gives."
+        )
+
+
+def _require_cloud_safety(config: Config) -> None:
+    """On Airbyte Cloud data leaves by https and to authenticated servers only."""
+    if os.environ.get("DEPLOYMENT_MODE", "").lower() != "cloud":
+        return
+    if not config.indexing.host.startswith("https://"):
+        raise ConfigError("indexing.host must begin with https:// on Airbyte Cloud.")
+    if isinstance(config.indexing.auth, NoAuth):
+        raise ConfigError("indexing.auth must be a token, or username and password, on Airbyte Cloud.")
+
+
+def _warn_of_long_chunks(config: Config) -> None:
+    if config.embedding.mode == "local" and config.processing.chunk_size > LOCAL_CHUNK_SIZE:
+        logger.warning(
+            "processing.chunk_size is %d, but the local model reads about %d tokens of a chunk: what follows them is "
+            "stored and not searched. Lower it.",
+            config.processing.chunk_size,
+            LOCAL_CHUNK_SIZE,
+        )
+
+
+def _names_its_model(config: Config) -> bool:
+    """Whether the configuration says which model it means, rather than leaving it to a default that has changed."""
+    return getattr(config.embedding, "model", "not optional") is not None
+
+
+def write_stream(config: Config, catalog: Mapping[str, Json], stream: ByteStream, emit: Callable[[bytes], None]) -> None:
+    """A sync from a byte stream of protocol lines; `emit` takes each state that is durable, as a line.
+
+    Raises:
+        DestinationError: it did not complete; what was durable was emitted.
+    """
+    _require_cloud_safety(config)
+    plans = plan_streams(catalog)
+    inbox = Inbox(stream)  # reading begins while the rest is set up
+    embedder = create_embedder(config.embedding, config.advanced)
+    _warn_of_long_chunks(config)
+    client = store.connect(config.indexing)
+    milvus = store.open_store(
+        client,
+        config,
+        model=embedder.identity,
+        dimensions=embedder.dimensions,
+        named=_names_its_model(config),
+    )
+    sync = Sync(
+        _with_generations(plans, milvus),
+        Committer(
+            store=milvus,
+            embedder=embedder,
+            chunker=Chunker(config.processing),
+            shape=_shape(config, embedder, milvus.layout),
+            skip_bad_records=config.advanced.bad_records == "skip",
+        ),
+        DocumentBuilder(config.processing, milvus.layout.reserved),
+        emit,
+        limits=Limits(batches_in_flight=config.advanced.concurrency),
+        vector_field=_vector_field(config),
+    )
+    logger.info("Writing %d streams to %s.", len(plans), milvus_errors.described(config.indexing.host))
+    sync.run(inbox)
+    logger.info("Sync complete: %s.", sync.progress.sentence())
+    client.close()
+
+
+def _with_generations(plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore) -> dict[StreamName, StreamPlan]:
+    return {
+        name: plan if plan.generation is not None else resolved(plan, milvus.newest_generation(plan.identifier))
+        for name, plan in plans.items()
+    }
+
+
+def _shape(config: Config, embedder: Embedder, layout: Layout) -> str:
+    """All that decides what rows look like: when it changes, every record is written anew, and embedded if it must."""
+    processing = config.processing.model_dump(mode="json")
+    return identity.shape(embedder.identity, CHUNKER_VERSION, processing, layout.vector_field, layout.text_field)
+
+
+def _vector_field(config: Config) -> VectorField | None:
+    if not isinstance(config.embedding, FromFieldEmbedding):
+        return None
+    return VectorField(tuple(config.embedding.field_name.split(".")), config.embedding.dimensions)
+
+
+class _Lines:
+    """An iterable of lines, read as a binary stream is."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+
+    def read1(self, size: int, /) -> bytes:  # noqa: ARG002 - one line at a time
+        return next(self._lines, b"")

@@ -1,0 +1,160 @@
+"""Cohere's embedding models, through its API (version 2, POST /v2/embed)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import httpx2
+import orjson
+
+from destination_milvus.config import Advanced, CohereEmbedding
+from destination_milvus.embedding import answers, failures
+from destination_milvus.embedding.answers import Answer
+from destination_milvus.embedding.credentials import checked_key
+from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder, Send
+from destination_milvus.embedding.failures import ErrorAnswer, Service
+from destination_milvus.embedding.pace import Pace
+from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.retries import Retries
+from destination_milvus.errors import ConfigError, InternalError
+
+DEFAULT_MODEL = "embed-multilingual-v3.0"
+
+ADDRESS = "https://api.cohere.com/v2/embed"
+
+TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
+
+COHERE = Service("Cohere", "embedding.cohere_key", "embedding.model", "the network and its proxies")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """What Cohere documents about a model ("Cohere's Embed models")."""
+
+    dimensions: int
+    max_tokens: int
+
+
+KNOWN_MODELS: Mapping[str, KnownModel] = {
+    "embed-v4.0": KnownModel(1536, 128_000),
+    "embed-multilingual-v3.0": KnownModel(1024, 512),
+    "embed-multilingual-light-v3.0": KnownModel(384, 512),
+    "embed-english-v3.0": KnownModel(1024, 512),
+    "embed-english-light-v3.0": KnownModel(384, 512),
+    "embed-english-light-v2.0": KnownModel(1024, 512),
+    "embed-english-v2.0": KnownModel(4096, 512),
+    "embed-multilingual-v2.0": KnownModel(768, 256),
+}
+
+LIMITS = Limits(inputs=96, tokens_per_input=None, tokens_per_request=128_000)
+"""Texts a request: API reference, "Embed". Longer texts are cut off by the service (`truncate`), as its default is and as
+the existing connector does; `max_tokens` tells where, so that `check` can warn."""
+
+
+def cohere_embedder(
+    embedding: CohereEmbedding,
+    advanced: Advanced,
+    retries: Retries,
+    http_client: httpx2.Client | None = None,
+) -> EndpointEmbedder:
+    """Embeds with Cohere.
+
+    Raises:
+        ConfigError: an unknown model, or no key.
+    """
+    name = embedding.model or DEFAULT_MODEL
+    model = KNOWN_MODELS.get(name)
+    if model is None:
+        raise ConfigError(
+            f'Cohere has no embedding model "{name}" that is known here: use one of {", ".join(KNOWN_MODELS)}.'
+        )
+    key = checked_key(embedding.cohere_key, COHERE)
+    client = http_client or httpx2.Client(timeout=TIMEOUT)
+    return EndpointEmbedder(
+        EmbeddingModel(f"cohere:{name}:{model.dimensions}", model.dimensions, model.max_tokens, LIMITS),
+        _sender(client, key, name, model.dimensions),
+        Pace(advanced.requests_per_minute, advanced.tokens_per_minute),
+        advanced.tokens_per_minute,
+        retries,
+    )
+
+
+def _sender(client: httpx2.Client, key: str, model: str, dimensions: int) -> Send:
+    headers = {
+        "authorization": f"Bearer {key}",
+        "content-type": "application/json",
+        "x-client-name": "airbyte-destination-milvus",
+    }
+    request = {
+        "model": model,
+        "input_type": "search_document",
+        "embedding_types": ["float"],
+        "truncate": "END",
+    }
+
+    def send(texts: Sequence[str]) -> Answer:
+        content = orjson.dumps({**request, "texts": list(texts)})
+        try:
+            response = client.post(ADDRESS, content=content, headers=headers)
+        except FOREIGN as error:
+            raise translated(error) from error
+        if not response.is_success:
+            raise failures.failure(_error_answer(response), COHERE)
+        return _answer(response.content, len(texts), dimensions)
+
+    return send
+
+
+def _answer(content: bytes, count: int, dimensions: int) -> Answer:
+    body = answers.body(content, COHERE)
+    embeddings = body.get("embeddings")
+    floats = embeddings.get("float") if isinstance(embeddings, Mapping) else None
+    return Answer(
+        answers.vectors(floats, count, dimensions, COHERE),
+        answers.token_count(body.get("meta"), "billed_units", "input_tokens"),
+    )
+
+
+def _error_answer(response: httpx2.Response) -> ErrorAnswer:
+    """Cohere's errors are an object with a `message`, and carry no code."""
+    return ErrorAnswer(
+        status=response.status_code,
+        message=response.text,
+        wait=failures.seconds_to_wait(response.headers, datetime.now(timezone.utc)),
+    )
+
+
+FOREIGN = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError)
+"""All that the HTTP client raises."""
+
+
+def _no_answer() -> Exception:
+    return failures.no_answer(COHERE)
+
+
+def _no_connection() -> Exception:
+    return failures.no_connection(COHERE)
+
+
+def _unexpected() -> Exception:
+    return InternalError("Cohere could not be asked: the HTTP client was not used as it wants to be.")
+
+
+TRANSLATIONS: Mapping[type[Exception], Callable[[], Exception]] = {
+    # most specific first: the first class that fits decides
+    httpx2.TimeoutException: _no_answer,
+    httpx2.HTTPStatusError: _unexpected,
+    httpx2.UnsupportedProtocol: _unexpected,
+    httpx2.LocalProtocolError: _unexpected,
+    httpx2.RequestError: _no_connection,
+    httpx2.HTTPError: _no_connection,
+    httpx2.InvalidURL: _unexpected,
+    httpx2.StreamError: _unexpected,
+}
+
+
+def translated(error: Exception) -> Exception:
+    """The project's own exception for one of the HTTP client's."""
+    return next(row for foreign, row in TRANSLATIONS.items() if isinstance(error, foreign))()

@@ -1,0 +1,170 @@
+"""An embedder over a service: measure, pack, pace, send, try again, and find the one text that spoils a request.
+
+What differs between services is one function, `send`. Everything that makes sending safe is here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from destination_milvus.embedding.answers import Answer
+from destination_milvus.embedding.failures import RequestRefused, RetryLater
+from destination_milvus.embedding.pace import Pace
+from destination_milvus.embedding.packing import Limits, Piece, measure, pack
+from destination_milvus.embedding.retries import Retries, persist
+from destination_milvus.embedding.usage import Meter, Usage
+from destination_milvus.errors import ConfigError
+from destination_milvus.model import Refusal, Vector
+from destination_milvus.tokenizer import count_tokens
+
+Send: TypeAlias = Callable[[Sequence[str]], Answer]
+"""One request. Raises RetryLater, RequestRefused or ConfigError, and no foreign exception."""
+
+Results: TypeAlias = dict[int, Vector | Refusal]
+"""By the position of the text."""
+
+ALL_REFUSED = 8
+"""So many texts refused one by one, and none ever accepted: it is not the texts."""
+
+SMALLEST_LEARNED_BATCH = 8
+"""Requests are not made smaller than this for good: a single odd refusal would slow down the whole sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """A model as a service offers it."""
+
+    identity: str
+    dimensions: int
+    max_tokens: int
+    limits: Limits
+
+
+class EndpointEmbedder:
+    """Embeds through a service; an `Embedder`."""
+
+    __slots__ = (
+        "_accepted",
+        "_inputs",
+        "_meter",
+        "_model",
+        "_pace",
+        "_refused",
+        "_retries",
+        "_send",
+        "_tokens_per_minute",
+    )
+
+    def __init__(
+        self, model: EmbeddingModel, send: Send, pace: Pace, tokens_per_minute: int | None, retries: Retries
+    ) -> None:
+        self._model = model
+        self._send = send
+        self._pace = pace
+        self._tokens_per_minute = tokens_per_minute
+        self._retries = retries
+        self._meter = Meter()
+        # What all threads learn about the service. Without a lock: to lose an update costs a request.
+        self._inputs = model.limits.inputs
+        self._accepted = False
+        self._refused = 0
+
+    @property
+    def identity(self) -> str:
+        """Provider, model and dimension."""
+        return self._model.identity
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector."""
+        return self._model.dimensions
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens that the model reads of one text."""
+        return self._model.max_tokens
+
+    @property
+    def usage(self) -> Usage:
+        """What was sent so far."""
+        return self._meter.total
+
+    def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
+        """One vector a text, in order, in as few requests as the service's limits allow.
+
+        Raises:
+            ConfigError: the account, the key, the model or the quota stands in the way.
+            TransientError: the service failed until the deadline for retries.
+        """
+        exact = self._tokens_per_minute is not None
+        measured = measure(texts, self._model.limits, count_tokens, exact=exact)
+        results: Results = {
+            position: size for position, size in enumerate(measured) if isinstance(size, Refusal)
+        }
+        pieces = [size for size in measured if isinstance(size, Piece)]
+        for batch in pack(pieces, self._inputs, self._tokens_per_request()):
+            results |= self._divide(batch)
+        return [results[position] for position in range(len(texts))]
+
+    def _tokens_per_request(self) -> int:
+        """No request may be larger than the ceiling of a whole minute: no pause would make it fit."""
+        most = self._model.limits.tokens_per_request
+        return most if self._tokens_per_minute is None else min(most, self._tokens_per_minute)
+
+    def _divide(self, batch: Sequence[Piece]) -> Results:
+        """Send a batch; where it is refused, its halves, until the texts at fault stand alone."""
+        if len(batch) > self._inputs:
+            return self._halves(batch)
+        try:
+            answer = self._request(batch)
+        except RequestRefused as refused:
+            return self._search(batch, refused)
+        self._accepted = True
+        return {piece.position: vector for piece, vector in zip(batch, answer.vectors, strict=True)}
+
+    def _search(self, batch: Sequence[Piece], refused: RequestRefused) -> Results:
+        if len(batch) == 1:
+            return {batch[0].position: self._refuse(refused)}
+        results = self._halves(batch)
+        if not any(isinstance(result, Refusal) for result in results.values()):
+            self._learn(len(batch))
+        return results
+
+    def _halves(self, batch: Sequence[Piece]) -> Results:
+        """Every other text, then the others: the first few that end up alone come from all over the batch."""
+        return self._divide(batch[::2]) | self._divide(batch[1::2])
+
+    def _learn(self, refused_size: int) -> None:
+        """Refused as a whole and accepted in halves: the service takes fewer texts than it was sent."""
+        if refused_size > SMALLEST_LEARNED_BATCH:
+            self._inputs = min(self._inputs, max(refused_size // 2, SMALLEST_LEARNED_BATCH))
+
+    def _refuse(self, refused: RequestRefused) -> Refusal:
+        self._refused += 1
+        if self._refused >= ALL_REFUSED and not self._accepted:
+            raise ConfigError(
+                f"None of the first {self._refused} texts could be embedded: {refused.reason}. "
+                "Check the embedding model and its dimensions, and processing.chunk_size against its limit."
+            ) from refused
+        return Refusal(refused.reason)
+
+    def _request(self, batch: Sequence[Piece]) -> Answer:
+        texts = [piece.text for piece in batch]
+        tokens = sum(piece.tokens for piece in batch)
+        # outside of the deadline: a low ceiling is no failure of the service
+        self._pace.wait(tokens)
+        answer = persist(lambda: self._attempt(texts), self._retries, lambda: self._pace.wait(tokens))
+        self._meter.add(texts=len(texts), tokens=answer.tokens)
+        return answer
+
+    def _attempt(self, texts: Sequence[str]) -> Answer:
+        self._meter.add(requests=1)
+        try:
+            return self._send(texts)
+        except RetryLater as error:
+            # the others would only meet the same limit; a pause beyond the deadline ends in an error instead
+            if error.wait is not None and error.wait <= self._retries.deadline:
+                self._pace.pause(error.wait)
+            raise

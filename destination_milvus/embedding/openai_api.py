@@ -1,0 +1,309 @@
+"""OpenAI, Azure OpenAI, and the many services that speak OpenAI's API, through OpenAI's own client.
+
+The client keeps what it is good at: authentication, addresses, proxies, connections, its exceptions. Its typed parsing is
+left out, which costs more than all the rest of a request (150 µs against 42 µs an input): the raw response is
+asked for and decoded here. Its retries are switched off: they live in `retries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import httpx2
+import openai
+
+from destination_milvus.config import (
+    Advanced,
+    AzureOpenAIEmbedding,
+    OpenAICompatibleEmbedding,
+    OpenAIEmbedding,
+)
+from destination_milvus.embedding import answers, failures
+from destination_milvus.embedding.answers import Answer
+from destination_milvus.embedding.credentials import checked_address, checked_key
+from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder, Send
+from destination_milvus.embedding.failures import ErrorAnswer, Service
+from destination_milvus.embedding.pace import Pace
+from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.retries import Retries
+from destination_milvus.errors import ConfigError, InternalError, ModelMismatch
+
+DEFAULT_MODEL = "text-embedding-3-small"
+
+MAX_TOKENS = 8192
+"""Tokens of one input; this and the limits below: OpenAI's API reference, "Create embeddings"."""
+
+LIMITS = Limits(inputs=2048, tokens_per_input=MAX_TOKENS, tokens_per_request=300_000)
+
+OPENAI_ADDRESS = "https://api.openai.com/v1"
+"""Said outright: the client would take another one from the environment."""
+
+AZURE_API_VERSION = "2024-10-21"
+"""The newest of Azure's dated versions that is no preview."""
+
+TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
+"""Seconds; for the largest requests on a busy day. Nothing is streamed: the answer comes at the end."""
+
+NO_KEY = "none"
+"""The client insists on a key; services without authentication ignore it."""
+
+OPENAI = Service("OpenAI", "embedding.openai_key", "embedding.model", "embedding.base_url")
+AZURE = Service("Azure OpenAI", "embedding.openai_key", "embedding.deployment", "embedding.api_base")
+COMPATIBLE = Service(
+    "The embedding service", "embedding.api_key", "embedding.model_name", "embedding.base_url"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """What OpenAI documents about a model."""
+
+    dimensions: int
+    can_shorten: bool
+
+
+KNOWN_MODELS: Mapping[str, KnownModel] = {
+    "text-embedding-3-small": KnownModel(1536, can_shorten=True),
+    "text-embedding-3-large": KnownModel(3072, can_shorten=True),
+    "text-embedding-ada-002": KnownModel(1536, can_shorten=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """All that requests to one model have in common."""
+
+    client: openai.OpenAI
+    service: Service
+    parameters: Mapping[str, object]
+    dimensions: int
+    model: str | None
+    """The model that has to answer; None where the service's names mean nothing to us."""
+
+
+def openai_embedder(
+    embedding: OpenAIEmbedding,
+    advanced: Advanced,
+    retries: Retries,
+    http_client: httpx2.Client | None = None,
+) -> EndpointEmbedder:
+    """Embeds with OpenAI, or a gateway to it.
+
+    Raises:
+        ConfigError: a model whose dimension is not known, a dimension that it cannot have, no key, no address.
+    """
+    address = checked_address(embedding.base_url or OPENAI_ADDRESS, OPENAI)
+    client = openai.OpenAI(
+        api_key=checked_key(embedding.openai_key, OPENAI),
+        base_url=address,
+        max_retries=0,
+        timeout=TIMEOUT,
+        http_client=http_client,
+    )
+    model = embedding.model or DEFAULT_MODEL
+    dimensions, parameters = _shape(model, embedding.dimensions)
+    exchange = _Exchange(client, OPENAI, {"model": model, **parameters}, dimensions, model)
+    return _embedder(f"openai:{model}:{dimensions}", exchange, advanced, retries)
+
+
+def azure_embedder(
+    embedding: AzureOpenAIEmbedding,
+    advanced: Advanced,
+    retries: Retries,
+    http_client: httpx2.Client | None = None,
+) -> EndpointEmbedder:
+    """Embeds with a deployment on Azure. Its identity is that of OpenAI's model: the vectors are the same.
+
+    Raises:
+        ConfigError: as for OpenAI.
+    """
+    client = openai.AzureOpenAI(
+        api_key=checked_key(embedding.openai_key, AZURE),
+        azure_endpoint=checked_address(embedding.api_base, AZURE),
+        api_version=AZURE_API_VERSION,
+        max_retries=0,
+        timeout=TIMEOUT,
+        http_client=http_client,
+    )
+    model = embedding.model or DEFAULT_MODEL
+    dimensions, parameters = _shape(model, embedding.dimensions)
+    # Azure knows its deployments by name; the client makes the path of the request out of it
+    exchange = _Exchange(client, AZURE, {"model": embedding.deployment, **parameters}, dimensions, model)
+    return _embedder(f"openai:{model}:{dimensions}", exchange, advanced, retries)
+
+
+def compatible_embedder(
+    embedding: OpenAICompatibleEmbedding,
+    advanced: Advanced,
+    retries: Retries,
+    http_client: httpx2.Client | None = None,
+) -> EndpointEmbedder:
+    """Embeds with any service that speaks OpenAI's API. The configured dimension is checked, never sent.
+
+    Raises:
+        ConfigError: no usable key or address.
+    """
+    key = embedding.api_key.get_secret_value().strip()
+    client = openai.OpenAI(
+        api_key=checked_key(embedding.api_key, COMPATIBLE) if key else NO_KEY,
+        base_url=checked_address(embedding.base_url, COMPATIBLE),
+        max_retries=0,
+        timeout=TIMEOUT,
+        http_client=http_client,
+    )
+    name, dimensions = embedding.model_name, embedding.dimensions
+    exchange = _Exchange(client, COMPATIBLE, {"model": name}, dimensions, model=None)
+    return _embedder(f"openai_compatible:{name}:{dimensions}", exchange, advanced, retries)
+
+
+def _embedder(identity: str, exchange: _Exchange, advanced: Advanced, retries: Retries) -> EndpointEmbedder:
+    # the environment of the machine must not decide on whose account a configured key is used
+    exchange.client.organization = exchange.client.project = None
+    return EndpointEmbedder(
+        EmbeddingModel(identity, exchange.dimensions, MAX_TOKENS, LIMITS),
+        _sender(exchange),
+        Pace(advanced.requests_per_minute, advanced.tokens_per_minute),
+        advanced.tokens_per_minute,
+        retries,
+    )
+
+
+def _shape(model: str, dimensions: int | None) -> tuple[int, dict[str, int]]:
+    """Dimension of the vectors, and the parameters that ask for it.
+
+    The dimension of an unknown model is believed and checked against its answers, but not asked for: a model that
+    cannot shorten would refuse every request.
+    """
+    known = KNOWN_MODELS.get(model)
+    if known is None:
+        if dimensions is None:
+            raise ConfigError(
+                f'The length of the vectors of the embedding model "{model}" is not known: '
+                "set embedding.dimensions to it."
+            )
+        return dimensions, {}
+    if dimensions is None or dimensions == known.dimensions:
+        return known.dimensions, {}
+    if not known.can_shorten:
+        raise ConfigError(
+            f"{model} always returns {known.dimensions} dimensions: remove embedding.dimensions, "
+            "or choose a text-embedding-3 model, which can shorten."
+        )
+    if dimensions > known.dimensions:
+        raise ConfigError(
+            f"{model} returns at most {known.dimensions} dimensions: lower embedding.dimensions."
+        )
+    return dimensions, {"dimensions": dimensions}
+
+
+def _sender(exchange: _Exchange) -> Send:
+    request = {**exchange.parameters, "encoding_format": "base64"}
+
+    def send(texts: Sequence[str]) -> Answer:
+        try:
+            response = exchange.client.post(
+                "/embeddings", body={**request, "input": list(texts)}, cast_to=httpx2.Response
+            )
+        except FOREIGN as error:
+            raise translated(error, exchange.service) from error
+        return _answer(response.content, len(texts), exchange)
+
+    return send
+
+
+def _answer(content: bytes, count: int, exchange: _Exchange) -> Answer:
+    body = answers.body(content, exchange.service)
+    embeddings = answers.in_order(body.get("data"), count, exchange.service)
+    _expect_model(body.get("model"), exchange)
+    return Answer(
+        answers.vectors(embeddings, count, exchange.dimensions, exchange.service),
+        answers.token_count(body.get("usage"), "total_tokens"),
+    )
+
+
+def _expect_model(answered: object, exchange: _Exchange) -> None:
+    """An Azure deployment of another model than the configured one would mix two models without a trace."""
+    if exchange.model not in KNOWN_MODELS:
+        return
+    names = [name for name in KNOWN_MODELS if str(answered).startswith(name)]
+    if names and names[0] != exchange.model:
+        raise ModelMismatch(
+            f"{exchange.service.name} answers with the model {names[0]}, but the configuration says "
+            f"{exchange.model}: set embedding.model to {names[0]}, or check {exchange.service.model}."
+        )
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+FOREIGN = (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError)
+"""All that the client raises: its own exceptions, and what it lets through while it builds a request."""
+
+
+def _status(error: Exception, service: Service) -> Exception:
+    if not isinstance(error, openai.APIStatusError):
+        return _unexpected(error, service)
+    answer = ErrorAnswer(
+        status=error.status_code,
+        code=str(error.code or error.type or ""),
+        parameter=str(error.param or ""),
+        message=error.message,
+        wait=failures.seconds_to_wait(error.response.headers, datetime.now(timezone.utc)),
+    )
+    return failures.failure(answer, service)
+
+
+def _no_answer(_: Exception, service: Service) -> Exception:
+    return failures.no_answer(service)
+
+
+def _no_connection(_: Exception, service: Service) -> Exception:
+    return failures.no_connection(service)
+
+
+def _broken(_: Exception, service: Service) -> Exception:
+    return failures.broken_answer(service, "an answer of another shape")
+
+
+def _unusable_address(_: Exception, service: Service) -> Exception:
+    return ConfigError(f"{service.name} has no usable address: check {service.address}.")
+
+
+def _unexpected(error: Exception, service: Service) -> Exception:
+    return InternalError(f"{service.name} could not be asked: {type(error).__name__}.")
+
+
+Translation = Callable[[Exception, Service], Exception]
+
+TRANSLATIONS: Mapping[type[Exception], Translation] = {
+    # most specific first: the first class that fits decides
+    openai.APITimeoutError: _no_answer,
+    openai.APIConnectionError: _no_connection,
+    openai.APIResponseValidationError: _broken,
+    openai.OAuthError: _status,
+    openai.AuthenticationError: _status,
+    openai.PermissionDeniedError: _status,
+    openai.NotFoundError: _status,
+    openai.BadRequestError: _status,
+    openai.UnprocessableEntityError: _status,
+    openai.ConflictError: _status,
+    openai.RateLimitError: _status,
+    openai.InternalServerError: _status,
+    openai.APIStatusError: _status,
+    openai.APIError: _unexpected,
+    openai.OpenAIError: _unexpected,
+    httpx2.UnsupportedProtocol: _unusable_address,
+    httpx2.InvalidURL: _unusable_address,
+    httpx2.TimeoutException: _no_answer,
+    httpx2.HTTPError: _no_connection,
+    httpx2.StreamError: _unexpected,
+    UnicodeError: _unexpected,
+}
+
+
+def translated(error: Exception, service: Service) -> Exception:
+    """The project's own exception for one of the client's."""
+    translate = next(row for foreign, row in TRANSLATIONS.items() if isinstance(error, foreign))
+    return translate(error, service)

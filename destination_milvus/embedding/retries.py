@@ -1,0 +1,86 @@
+"""The one place where embedding requests are tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import stamina
+
+from destination_milvus.embedding.failures import RetryLater
+from destination_milvus.errors import TransientError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How long to keep trying; all in seconds."""
+
+    deadline: float = 900.0
+    """From the first attempt. A service that asks for a longer pause than is left is not waited for."""
+    first_wait: float = 0.5
+    """Before the second attempt, with as much again at random; doubled at every further one."""
+    longest_wait: float = 60.0
+
+
+def persist(request: Callable[[], T], retries: Retries, again: Callable[[], None]) -> T:
+    """The result of `request`, sent again while it raises RetryLater; `again` is called before every repetition.
+
+    Raises:
+        TransientError: the deadline passed, or the failure is one that further attempts do not mend.
+    """
+    patience = _Patience(retries)
+    schedule = stamina.retry_context(
+        on=patience.next_wait,
+        attempts=None,
+        timeout=retries.deadline,
+        wait_initial=retries.first_wait,
+        wait_jitter=retries.first_wait,
+        wait_max=retries.longest_wait,
+    )
+    try:
+        for attempt in schedule:
+            with attempt:
+                if attempt.num > 1:
+                    again()
+                return request()
+    except RetryLater as error:
+        raise TransientError(f"{error.message} {patience.summary()}") from error
+    raise AssertionError("stamina ends with a result or an exception")
+
+
+class _Patience:
+    """Decides whether one request is tried again, and when."""
+
+    __slots__ = ("_asked_for", "_failures", "_retries", "_started")
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._started = time.monotonic()
+        self._failures = 0
+        self._asked_for: float | None = None
+
+    def next_wait(self, error: Exception) -> bool | float:
+        """False to give up, True for the back-off, or the seconds that the service asked for."""
+        if not isinstance(error, RetryLater):
+            return False
+        self._failures += 1
+        if error.attempts is not None and self._failures >= error.attempts:
+            return False
+        if error.wait is None:
+            return True
+        self._asked_for = error.wait
+        left = self._retries.deadline - (time.monotonic() - self._started)
+        return error.wait if error.wait <= left else False
+
+    def summary(self) -> str:
+        """What was tried, as a sentence."""
+        attempts = "attempt" if self._failures == 1 else "attempts"
+        seconds = time.monotonic() - self._started
+        text = f"Gave up after {self._failures} {attempts} in {seconds:.0f} s"
+        if self._asked_for is not None and self._asked_for > self._retries.deadline - seconds:
+            return f"{text}: it asks to wait {self._asked_for:.0f} s."
+        return f"{text}; run the sync again later."

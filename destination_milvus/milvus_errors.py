@@ -1,0 +1,178 @@
+"""What an error of pymilvus or gRPC means, in one table.
+
+Neither library is imported: both are read by the codes that their exceptions carry. pymilvus raises one class with code
+2 for a closed port, a wrong token and a failed TLS handshake; only the gRPC status in its cause tells them apart. What
+Milvus says in words is not repeated: it quotes values of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from destination_milvus.config import Indexing
+from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
+
+_CONNECT_FAILED = 2
+_RATE_LIMITED = 8
+_WRITES_DENIED = 9
+_COLLECTION_MISSING = 100
+_NOT_LOADED = 101
+_DATABASE_MISSING = 800
+_PERMISSION_DENIED = 1401
+_UNAUTHENTICATED = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    kind: type[DestinationError]
+    sentence: str
+    retryable: bool = False
+
+
+_BY_STATUS = {
+    "UNAUTHENTICATED": _Meaning(
+        ConfigError, "{where} refused the credentials: check indexing.auth (token, or username and password)."
+    ),
+    "PERMISSION_DENIED": _Meaning(
+        ConfigError,
+        "{where} denies the user of indexing.auth something that the sync needs: grant it reading, writing and "
+        "creating of the collection.",
+    ),
+    "UNIMPLEMENTED": _Meaning(
+        ConfigError, "{where} does not know a call that the connector needs: Milvus 2.3 or newer is required."
+    ),
+    "RESOURCE_EXHAUSTED": _Meaning(
+        TransientError, "{where} refused a message as too large, or is out of memory or quota. Try again later."
+    ),
+    "DEADLINE_EXCEEDED": _Meaning(
+        TransientError, "{where} did not answer in time. Check its health and load, then sync again.", retryable=True
+    ),
+    "UNAVAILABLE": _Meaning(
+        TransientError,
+        "{where} cannot be reached: check indexing.host, that the server runs, and TLS (https) on both sides.",
+        retryable=True,
+    ),
+    **{
+        status: _Meaning(
+            TransientError, "The connection to {where} failed. Check the server's health, then sync again.", retryable=True
+        )
+        for status in ("CANCELLED", "UNKNOWN", "ABORTED", "INTERNAL", "DATA_LOSS")
+    },
+}
+
+_BY_CODE = {
+    _CONNECT_FAILED: _BY_STATUS["UNAVAILABLE"],
+    _RATE_LIMITED: _Meaning(
+        TransientError, "{where} limits the rate of requests. Lower advanced.concurrency, or sync later.", retryable=True
+    ),
+    _WRITES_DENIED: _Meaning(
+        TransientError, "{where} denies writing: it is out of disk, memory or quota. Make room, then sync again."
+    ),
+    _COLLECTION_MISSING: _Meaning(
+        TransientError, 'The collection "{collection}" is gone from {where}: was it dropped during the sync?'
+    ),
+    _NOT_LOADED: _Meaning(
+        TransientError, 'The collection "{collection}" is not loaded in {where}: was it released during the sync?'
+    ),
+    _DATABASE_MISSING: _Meaning(
+        ConfigError, 'The database "{db}" does not exist in {where}: create it, or change indexing.db.'
+    ),
+    _UNAUTHENTICATED: _BY_STATUS["UNAUTHENTICATED"],
+    _PERMISSION_DENIED: _BY_STATUS["PERMISSION_DENIED"],
+}
+
+_BY_WORDS = {
+    "No space left on device": _Meaning(
+        TransientError, "The disk under {where} is full: make room, then sync again."
+    ),
+    "already opened": _Meaning(
+        ConfigError, "{where} is open in another process: Milvus Lite serves one at a time. Close it first."
+    ),
+    "another process": _Meaning(
+        ConfigError, "{where} is open in another process: Milvus Lite serves one at a time. Close it first."
+    ),
+    "illegal, needs start with": _Meaning(
+        ConfigError,
+        "indexing.host is no address that Milvus knows: write http://host:port, https://host:port, or for Milvus Lite "
+        "the path of a database that ends in .db.",
+    ),
+}
+
+
+def translated(error: BaseException, indexing: Indexing) -> DestinationError:
+    """The error in the project's own words."""
+    if isinstance(error, DestinationError):
+        return error
+    meaning = _meaning(error)
+    where = described(indexing.host)
+    if meaning is None:
+        codes = ", ".join(str(code) for code in _codes(error)) or "none"
+        return InternalError(
+            f"{where[0].upper()}{where[1:]} refused a request of the connector ({type(error).__name__}, code {codes}). "
+            "If it goes on, report this with the version of your Milvus."
+        )
+    sentence = meaning.sentence.format(where=where, collection=indexing.collection, db=indexing.db or "default")
+    return meaning.kind(sentence[0].upper() + sentence[1:])
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same call may succeed a moment later."""
+    meaning = _meaning(error)
+    return meaning.retryable if meaning is not None else bool(getattr(error, "retriable", False))
+
+
+def is_collection_missing(error: BaseException) -> bool:
+    """Whether the collection does not exist."""
+    return _COLLECTION_MISSING in _codes(error)
+
+
+def is_message_too_large(error: BaseException) -> bool:
+    """Whether an answer or a request exceeded the limit of a message."""
+    return "RESOURCE_EXHAUSTED" in _statuses(error)
+
+
+def described(host: str) -> str:
+    """The address for a sentence, without the credentials that it may hold."""
+    if "://" not in host:
+        return f"Milvus Lite ({host})" if host.endswith(".db") else f"Milvus at {host}"
+    parts = urlsplit(host)
+    return f"Milvus at {parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _meaning(error: BaseException) -> _Meaning | None:
+    """The gRPC status first: it is the more specific."""
+    for status in _statuses(error):
+        if status in _BY_STATUS:
+            return _BY_STATUS[status]
+    words = str(error)
+    for phrase, meaning in _BY_WORDS.items():
+        if phrase in words:
+            return meaning
+    for code in _codes(error):
+        if code in _BY_CODE:
+            return _BY_CODE[code]
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _statuses(error: BaseException) -> list[str]:
+    """Names of gRPC's status codes, of the error and its causes."""
+    codes = [getattr(cause, "code", None) for cause in _causes(error)]
+    statuses = [code() if callable(code) else code for code in codes]
+    return [name for status in statuses if isinstance(name := getattr(status, "name", None), str)]
+
+
+def _codes(error: BaseException) -> list[int]:
+    """Milvus' own codes, of the error and its causes."""
+    codes = [getattr(cause, "code", None) for cause in _causes(error)]
+    return [int(code) for code in codes if isinstance(code, int)]

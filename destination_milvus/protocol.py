@@ -1,0 +1,157 @@
+"""Lines of the Airbyte protocol → messages, and back.
+
+The CDK's own parser is not used for input: it drops the `id` that the platform puts on a STATE and wants back, it ends
+the sync on message types that it does not know, skips and logs in full what is not strict JSON, and turns integers
+beyond 64 bits into floats (docs/adr/0003). What a destination does not need to know is passed over here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from destination_milvus.errors import InternalError
+from destination_milvus.model import Json
+
+_MAY_EXCEED_64_BITS = re.compile(rb"[0-9]{19}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One RECORD."""
+
+    name: str
+    namespace: str | None
+    data: Mapping[str, Json]
+    emitted_at: int
+    """Milliseconds since the epoch."""
+    changes: tuple[Mapping[str, Json], ...] = ()
+    """What source and platform nulled or cut on the way (`meta.changes`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One STATE, as received: it is echoed, not understood."""
+
+    message: Mapping[str, Json]
+    stream: tuple[str, str | None] | None
+    """(name, namespace) of a STREAM state; None for states that cover all streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One TRACE with the status of a stream."""
+
+    name: str
+    namespace: str | None
+    status: str
+    """STARTED, RUNNING, COMPLETE or INCOMPLETE."""
+
+
+Message: TypeAlias = Record | State | StreamStatus
+
+
+def parse(line: bytes, number: int) -> Message | None:
+    """The message of a line; None for those that do not concern a destination.
+
+    Raises:
+        InternalError: the line is no JSON object, or a message without its parts. The error names the line's number
+            and not its content, which may be anybody's data.
+    """
+    if not line.strip():
+        return None
+    message = _loads(line, number)
+    try:
+        return _message(message)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InternalError(
+            f"Line {number} of the input is not a valid Airbyte message: a required part is missing or of another "
+            "type. The source or the platform sent it so; nothing after it was read."
+        ) from None
+
+
+def _loads(line: bytes, number: int) -> Mapping[str, Json]:
+    try:
+        # orjson rounds integers beyond 64 bits to floats; Python's parser keeps their digits
+        loaded = json.loads(line) if _MAY_EXCEED_64_BITS.search(line) else orjson.loads(line)
+    except ValueError:
+        loaded = _loads_leniently(line)
+    if not isinstance(loaded, dict):
+        raise InternalError(
+            f"Line {number} of the input is not valid JSON. The source or the platform sent it damaged or cut off; "
+            "nothing after it was read."
+        )
+    return loaded
+
+
+def _loads_leniently(line: bytes) -> Json:
+    """NaN, Infinity and lone surrogates are no standard JSON, but sources send them."""
+    try:
+        return json.loads(line)
+    except ValueError:  # UnicodeDecodeError is one
+        return None
+
+
+def _message(message: Mapping[str, Json]) -> Message | None:
+    kind = message["type"]
+    if kind == "RECORD":
+        return _record(message["record"])
+    if kind == "STATE":
+        return State(message, _state_stream(message["state"]))
+    if kind == "TRACE":
+        return _stream_status(message["trace"])
+    return None
+
+
+def _record(record: Mapping[str, Json]) -> Record:
+    data = record["data"]
+    if not isinstance(data, dict):
+        raise TypeError
+    meta = record.get("meta") or {}
+    return Record(
+        name=record["stream"],
+        namespace=record.get("namespace") or None,
+        data=data,
+        emitted_at=int(record["emitted_at"]),
+        changes=tuple(meta.get("changes") or ()),
+    )
+
+
+def _state_stream(state: Mapping[str, Json]) -> tuple[str, str | None] | None:
+    if state.get("type") != "STREAM":
+        return None
+    descriptor = state["stream"]["stream_descriptor"]
+    return descriptor["name"], descriptor.get("namespace") or None
+
+
+def _stream_status(trace: Mapping[str, Json]) -> StreamStatus | None:
+    if trace.get("type") != "STREAM_STATUS":
+        return None
+    status = trace["stream_status"]
+    descriptor = status["stream_descriptor"]
+    return StreamStatus(descriptor["name"], descriptor.get("namespace") or None, status["status"])
+
+
+def acknowledged(state: State, *, records: int, rejected: int = 0) -> bytes:
+    """The line that gives a STATE back, with the numbers of records stored and skipped since the one before it.
+
+    The protocol wants the counts as doubles. `rejectedRecordCount` exists from protocol 0.18 on and is left out at 0.
+    """
+    stats: dict[str, float] = {"recordCount": float(records)}
+    if rejected:
+        stats["rejectedRecordCount"] = float(rejected)
+    body = {**state.message["state"], "destinationStats": stats}
+    return dumps({**state.message, "state": body})
+
+
+def dumps(message: Mapping[str, Json]) -> bytes:
+    """A message as one line, without its line break."""
+    try:
+        return orjson.dumps(message)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return json.dumps(message, separators=(",", ":")).encode()

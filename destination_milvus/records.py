@@ -1,0 +1,223 @@
+"""Catalog → stream plans; RECORD → Change. Pure.
+
+What Airbyte's sync modes and generations mean here is decided in `plan_streams`, once, before anything is read.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from destination_milvus import identity
+from destination_milvus.errors import BadRecord, ConfigError, InternalError
+from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
+from destination_milvus.protocol import Record
+from destination_milvus.rows import MAX_VARCHAR_BYTES
+from destination_milvus.text import DocumentBuilder
+
+CDC_DELETED_AT = "_ab_cdc_deleted_at"
+"""Airbyte's mark of a record that is gone at its source; a truthy value is the time of the deletion."""
+
+StreamName: TypeAlias = tuple[str, str | None]
+"""(name, namespace); the namespace of streams without one is None."""
+
+KeyPath: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What a sync does with one stream."""
+
+    identifier: str
+    mode: WriteMode
+    primary_key: tuple[KeyPath, ...]
+    """Empty in append, where records have no identity."""
+    protected: frozenset[str]
+    """Top-level fields that are never altered: those of primary key and cursor."""
+    generation: int | None
+    """Generation of the records; None where one past the newest stored generation is to be taken."""
+    minimum_generation: int
+    """Rows below it are swept once the stream is complete; 0 for no sweep."""
+
+
+def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:
+    """The plan of each stream of a configured catalog (protocol JSON).
+
+    Raises:
+        ConfigError: a sync mode that vectors cannot serve, append_dedup without a primary key, or two streams that
+            would be one in the collection.
+    """
+    plans: dict[StreamName, StreamPlan] = {}
+    for configured in catalog.get("streams", []):
+        stream = configured["stream"]
+        name = (stream["name"], stream.get("namespace") or None)
+        plan = _plan_stream(configured, identity.stream_identifier(*name))
+        _refuse_collision(plan.identifier, name, plans)
+        plans[name] = plan
+    return plans
+
+
+def _refuse_collision(identifier: str, name: StreamName, plans: Mapping[StreamName, StreamPlan]) -> None:
+    for other, plan in plans.items():
+        if plan.identifier == identifier:
+            raise ConfigError(
+                f'The streams {_described(other)} and {_described(name)} would both be stored as "{identifier}" and '
+                "replace each other's records. Rename one of them, give it a prefix, or sync it into a collection "
+                "of its own.",
+                stream=identifier,
+            )
+
+
+def _described(name: StreamName) -> str:
+    return f'"{name[0]}"' + (f' of namespace "{name[1]}"' if name[1] else "")
+
+
+def _plan_stream(configured: Mapping[str, Json], identifier: str) -> StreamPlan:
+    mode = configured.get("destination_sync_mode")
+    stream = configured["stream"]
+    primary_key = tuple(
+        tuple(path) for path in configured.get("primary_key") or stream.get("source_defined_primary_key") or []
+    )
+    if mode not in {"append", "append_dedup", "overwrite"}:
+        raise ConfigError(
+            f'Stream "{identifier}" asks for the sync mode "{mode}": choose Append, Append + Deduped or Overwrite.',
+            stream=identifier,
+        )
+    if mode == "append_dedup" and not primary_key:
+        raise ConfigError(
+            f'Stream "{identifier}" is to be deduplicated but has no primary key: choose one in the connection, or '
+            "another sync mode.",
+            stream=identifier,
+        )
+    keyed = mode != "append" and bool(primary_key)
+    generation, minimum = _generations(configured, overwrite=mode == "overwrite")
+    cursor = configured.get("cursor_field") or []
+    return StreamPlan(
+        identifier=identifier,
+        mode=WriteMode.DEDUP if keyed else WriteMode.APPEND,
+        primary_key=primary_key if keyed else (),
+        protected=frozenset(path[0] for path in (*primary_key, cursor) if path),
+        generation=generation,
+        minimum_generation=minimum,
+    )
+
+
+def _generations(configured: Mapping[str, Json], *, overwrite: bool) -> tuple[int | None, int]:
+    generation = configured.get("generation_id") or 0
+    minimum = configured.get("minimum_generation_id") or 0
+    if not generation and overwrite:
+        return None, 0
+    return generation, minimum
+
+
+def resolved(plan: StreamPlan, newest_generation: int) -> StreamPlan:
+    """The plan of an overwrite on a platform without generations: all that is stored is older than what comes."""
+    generation = newest_generation + 1
+    return StreamPlan(
+        plan.identifier, plan.mode, plan.primary_key, plan.protected, generation, minimum_generation=generation
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VectorField:
+    """Where records carry their own vectors (`from_field`)."""
+
+    path: KeyPath
+    dimensions: int
+
+
+def change_of(
+    record: Record, plan: StreamPlan, builder: DocumentBuilder, random_id: str, vector_field: VectorField | None
+) -> Change:
+    """What a record asks for.
+
+    Args:
+        record: as it came.
+        plan: of its stream, with its generation resolved.
+        builder: makes the document.
+        random_id: identity of the record where the stream gives it none.
+        vector_field: where the record carries its vector, if it does.
+
+    Raises:
+        BadRecord: the record lacks its key or its vector, or either is unusable.
+    """
+    keyed = plan.mode is WriteMode.DEDUP
+    record_id = _record_id(record.data, plan) if keyed else random_id
+    key = RecordKey(plan.identifier, record_id)
+    if keyed and record.data.get(CDC_DELETED_AT):
+        return Delete(key)
+    if plan.generation is None:
+        raise InternalError(f'Stream "{plan.identifier}" was read before its generation was known.')
+    document = _document(record, plan, builder, key, vector_field)
+    return Upsert(key, plan.generation, document, lookup=keyed)
+
+
+def _record_id(data: Mapping[str, Json], plan: StreamPlan) -> str:
+    values = [_at(data, path) for path in plan.primary_key]
+    absent = [".".join(path) for path, value in zip(plan.primary_key, values, strict=True) if value is None]
+    if absent:
+        raise BadRecord(
+            f"it has no value in its primary key ({', '.join(absent)}). Mend it at the source, choose another primary "
+            'key, or set advanced.bad_records to "skip"',
+            stream=plan.identifier,
+        )
+    record_id = identity.record_id(plan.identifier, values)
+    if len(record_id.encode()) > MAX_VARCHAR_BYTES:
+        raise BadRecord(
+            f"its primary key is longer than the {MAX_VARCHAR_BYTES:,} bytes that Milvus can hold",
+            stream=plan.identifier,
+            key=record_id,
+        )
+    return record_id
+
+
+def _at(data: Json, path: KeyPath) -> Json:
+    for name in path:
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(name)
+    return data
+
+
+def _document(
+    record: Record, plan: StreamPlan, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None
+) -> Document:
+    if vector_field is None:
+        return builder.build(record.data, record.emitted_at, protected=plan.protected, earlier=record.changes)
+    vector = _vector(_at(record.data, vector_field.path), vector_field, key)
+    rest = _without(record.data, vector_field.path)
+    document = builder.build(rest, record.emitted_at, protected=plan.protected, earlier=record.changes)
+    return Document(document.text, document.context, document.metadata, document.emitted_at, vector)
+
+
+def _without(data: Mapping[str, Json], path: KeyPath) -> Mapping[str, Json]:
+    first, *rest = path
+    if not rest:
+        return {name: value for name, value in data.items() if name != first}
+    return {name: _without(value, tuple(rest)) if name == first else value for name, value in data.items()}
+
+
+def _vector(value: Json, field: VectorField, key: RecordKey) -> Vector:
+    name = ".".join(field.path)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise BadRecord(f'its field "{name}" holds no vector', stream=key.stream, key=key.record_id)
+    if len(value) != field.dimensions:
+        raise BadRecord(
+            f'the vector in its field "{name}" has {len(value)} numbers and not {field.dimensions}',
+            stream=key.stream,
+            key=key.record_id,
+        )
+    try:
+        vector = array("f", value)
+    except (TypeError, OverflowError):
+        vector = array("f", [math.nan])
+    if not all(map(math.isfinite, vector)):
+        raise BadRecord(
+            f'the vector in its field "{name}" holds something that is not a finite 32-bit number',
+            stream=key.stream,
+            key=key.record_id,
+        )
+    return vector

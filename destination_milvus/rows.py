@@ -1,0 +1,198 @@
+"""Chunk ↔ Milvus entity: the names and types of the fields, filters and message sizes. No IO.
+
+Every literal of a filter is quoted here and nowhere else: a key or a form field can never widen a filter.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from destination_milvus.identity import chunk_key
+from destination_milvus.model import PENDING, Json, RecordKey, RecordWrite, StoredRow, Vector
+
+PRIMARY_KEY = "pk"
+STREAM = "_ab_stream"
+RECORD_ID = "_ab_record_id"
+CHUNK = "_ab_chunk"
+CHUNKS = "_ab_chunks"
+TEXT_HASH = "_ab_text_hash"
+FINGERPRINT = "_ab_fingerprint"
+GENERATION = "_ab_generation_id"
+EXTRACTED_AT = "_ab_extracted_at"
+META_CHANGES = "_ab_meta_changes"
+"""What was cut from the record's metadata, as Airbyte's `_airbyte_meta.changes` says it; absent where nothing was."""
+
+SYSTEM_FIELDS = frozenset(
+    {STREAM, RECORD_ID, CHUNK, CHUNKS, TEXT_HASH, FINGERPRINT, GENERATION, EXTRACTED_AT, META_CHANGES}
+)
+
+MAX_VARCHAR_BYTES = 65_535
+"""Milvus: largest `max_length` of a VARCHAR field, which the server counts in bytes."""
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Half of the 64 MiB that a Milvus server accepts: the estimate below need not be exact."""
+
+MAX_ROWS_A_CALL = 1_000
+"""Beyond 500 to 1,000 rows a call, larger ones were not measured to be faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The collection as far as rows care."""
+
+    key_field: str
+    auto_id: bool
+    """True for collections whose keys Milvus makes: rows are found by record id instead of by primary key."""
+    vector_field: str
+    text_field: str | None
+    """None where the raw text is left out."""
+    merges_upserts: bool = False
+    """True where an upsert keeps the dynamic fields of the row before it that the new row lacks (Milvus Lite)."""
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Names that a record's metadata must not take."""
+        return SYSTEM_FIELDS | {self.key_field, self.vector_field, self.text_field or "text", "$meta"}
+
+
+def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
+    """Row `number` of a version, complete; row 0 carries the version's fingerprint."""
+    fingerprint = write.fingerprint if number == 0 else write.row_fingerprints[number]
+    return _entity(write, number, len(write.chunks), fingerprint, vectors, layout)
+
+
+def announced_head(write: RecordWrite, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
+    """The head before the other rows change: the old one, or the new one of a new record, without a fingerprint."""
+    count = write.announce if write.announce is not None else len(write.chunks)
+    old = write.stored.get(0)
+    if old is None:
+        return _entity(write, 0, count, PENDING, vectors, layout)
+    return pending(old, count, layout)
+
+
+def pending(head: StoredRow, count: int, layout: Layout) -> dict[str, Json]:
+    """A stored head as it was, but vouching for no version."""
+    return {**head.entity, layout.vector_field: head.vector, FINGERPRINT: PENDING, CHUNKS: count}
+
+
+def _entity(
+    write: RecordWrite,
+    number: int,
+    count: int,
+    fingerprint: str,
+    vectors: Mapping[str, Vector],
+    layout: Layout,
+) -> dict[str, Json]:
+    upsert, chunk = write.upsert, write.chunks[number]
+    row: dict[str, Json] = {
+        **_cleared(write.stored.get(number), layout),
+        **upsert.document.metadata,
+        STREAM: upsert.key.stream,
+        RECORD_ID: upsert.key.record_id,
+        CHUNK: number,
+        CHUNKS: count,
+        TEXT_HASH: chunk.text_hash,
+        FINGERPRINT: fingerprint,
+        GENERATION: upsert.generation,
+        EXTRACTED_AT: upsert.document.emitted_at,
+        layout.vector_field: vectors[chunk.text_hash],
+    }
+    if not layout.auto_id:
+        row[layout.key_field] = chunk_key(upsert.key, number)
+    if layout.text_field is not None:
+        row[layout.text_field] = chunk.text
+    return row
+
+
+def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
+    """Explicit nulls for the old row's metadata, where it would otherwise outlive the upsert.
+
+    Deleting the row first would clear it too, but a crash in between would leave a record without its head.
+    """
+    if old is None or not layout.merges_upserts:
+        return {}
+    return {name: None for name in old.entity if name not in layout.reserved}
+
+
+def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:
+    """A row as Milvus returned it, with all its fields."""
+    return StoredRow(
+        number=raw.get(CHUNK, 0),
+        text_hash=raw.get(TEXT_HASH) or "",
+        fingerprint=raw.get(FINGERPRINT) or PENDING,
+        vector=array("f", raw[layout.vector_field]),
+        entity={name: value for name, value in raw.items() if name != layout.vector_field},
+    )
+
+
+def literal(value: str | int) -> str:
+    """A value as a literal of Milvus' filter language."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def literals(values: Iterable[str | int]) -> str:
+    """Values as a list of Milvus' filter language."""
+    return f"[{', '.join(literal(value) for value in values)}]"
+
+
+def records_filter(stream: str, record_ids: Iterable[str]) -> str:
+    """Rows of these records of a stream."""
+    return f"{STREAM} == {literal(stream)} and {RECORD_ID} in {literals(record_ids)}"
+
+
+def older(generation: int, minimum: int) -> str:
+    """Rows of the generations that a sweep takes out."""
+    return f"{GENERATION} != {generation}" if minimum >= generation else f"{GENERATION} < {minimum}"
+
+
+def stale_heads_filter(stream: str, generation: int, minimum: int) -> str:
+    """Heads of the records that a sweep takes out: of older generations, or of no complete version."""
+    return (
+        f"{STREAM} == {literal(stream)} and {CHUNK} == 0 "
+        f'and ({older(generation, minimum)} or {FINGERPRINT} == "")'
+    )
+
+
+def stale_rows_filter(stream: str, generation: int, minimum: int, *, dynamic: bool) -> str:
+    """All rows of older generations, for streams without keys; `dynamic` where the generation is no column."""
+    stale = older(generation, minimum)
+    if dynamic:
+        # what a comparison with an absent dynamic field gives differs between Milvus Lite and the server
+        stale = f"({stale} or not exists {GENERATION})"
+    return f"{STREAM} == {literal(stream)} and {stale}"
+
+
+def newer_filter(stream: str, generation: int) -> str:
+    """Rows of a stream beyond a generation."""
+    return f"{STREAM} == {literal(stream)} and {GENERATION} > {generation}"
+
+
+def record_of(raw: Mapping[str, Json]) -> RecordKey:
+    """The record that a row belongs to."""
+    return RecordKey(raw[STREAM], raw[RECORD_ID])
+
+
+def row_bytes(row: Mapping[str, Json], vector_field: str) -> int:
+    """About what a row takes in a message: four bytes a component, the rest as JSON."""
+    rest = {name: value for name, value in row.items() if name != vector_field}
+    return 4 * len(row[vector_field]) + len(orjson.dumps(rest, option=orjson.OPT_NON_STR_KEYS))
+
+
+def calls(rows: Sequence[Mapping[str, Json]], vector_field: str) -> Iterator[list[Mapping[str, Json]]]:
+    """Rows in portions that fit a message."""
+    portion: list[Mapping[str, Json]] = []
+    size = 0
+    for row in rows:
+        weight = row_bytes(row, vector_field)
+        if portion and (size + weight > MAX_MESSAGE_BYTES or len(portion) >= MAX_ROWS_A_CALL):
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += weight
+    if portion:
+        yield portion

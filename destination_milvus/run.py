@@ -1,0 +1,164 @@
+"""The console: arguments in, protocol messages out, one line each.
+
+Standard output carries nothing but protocol messages, each flushed: on a pipe, a state that is durable would otherwise
+wait in a buffer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO
+
+import orjson
+from airbyte_cdk.logger import AirbyteLogFormatter
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
+
+from destination_milvus.config import parse, specification
+from destination_milvus.destination import DestinationMilvus, write_stream
+from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
+from destination_milvus.model import Json
+
+logger = logging.getLogger("airbyte")
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+class Output:
+    """Lines on standard output, whole and in order, from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def line(self, line: bytes) -> None:
+        """Write a line and flush it."""
+        with self._lock:
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    def message(self, message: AirbyteMessage) -> None:
+        """Write a message of the CDK's."""
+        self.line(orjson.dumps(AirbyteMessageSerializer.dump(message)))
+
+
+class LogHandler(logging.Handler):
+    """Log records as LOG messages, without the configuration's secrets."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self.setFormatter(AirbyteLogFormatter())
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self._output.line(self.format(record).encode())
+
+
+class Terminated(BaseException):
+    """The platform asked the process to stop."""
+
+
+def run() -> None:
+    """Entry point of `destination-milvus`; exits with 0, or 1 after an error, 143 after SIGTERM."""
+    output = Output(sys.stdout.buffer)
+    _set_up_logging(output)
+    destination = DestinationMilvus()
+    arguments = destination.parse_args(sys.argv[1:] or ["--help"])
+    try:
+        _run(arguments.command, arguments, destination, output)
+    except BrokenPipeError:
+        # nobody reads the states any more: what is stored is found unchanged by the next sync
+        os._exit(1)
+    except DestinationError as error:
+        _fail(output, error, 1)
+    except Terminated:
+        stopped = TransientError("The sync was stopped from outside (SIGTERM). What was durable is acknowledged.")
+        _fail(output, stopped, TERMINATED)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: nothing may reach the user as a traceback
+        _fail(output, _unexpected(error), 1)
+
+
+def _run(command: str, arguments: Any, destination: DestinationMilvus, output: Output) -> None:  # noqa: ANN401
+    if command == "spec":
+        output.message(AirbyteMessage(type=Type.SPEC, spec=destination.spec(logger)))
+        return
+    raw = _json_file(arguments.config, "configuration")
+    update_secrets(get_secrets(specification(), raw))
+    if command == "check":
+        status = destination.check(logger, raw)
+        output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), sys.stdin.buffer, output.line)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _json_file(path: str, what: str) -> Mapping[str, Json]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ConfigError(f"The {what} {path} is not valid JSON.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"The {what} {path} is not a JSON object.")
+    return content
+
+
+def _set_up_logging(output: Output) -> None:
+    root = logging.getLogger()
+    root.handlers = [LogHandler(output)]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("airbyte").setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
+    logging.getLogger("airbyte").handlers = []
+
+
+def _unexpected(error: Exception) -> InternalError:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    wrapped = InternalError(
+        f"The connector failed unexpectedly ({type(error).__name__} in {Path(frame.filename).name}, line "
+        f"{frame.lineno}). This is a bug: please report it. The next sync continues at the last acknowledged state."
+    )
+    wrapped.__traceback__ = error.__traceback__
+    return wrapped
+
+
+def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
+    """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
+    try:
+        logger.error(error.message)
+        output.line(orjson.dumps(_trace(error)))
+    finally:
+        os._exit(exit_code)
+
+
+def _trace(error: DestinationError) -> dict[str, Json]:
+    """A TRACE message. Its stack has places and no values: foreign errors quote keys and texts."""
+    stack = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    body: dict[str, Json] = {
+        "message": filter_secrets(error.message),
+        "internal_message": type(error).__name__,
+        "failure_type": error.failure_type,
+        "stack_trace": filter_secrets(stack),
+    }
+    if error.stream is not None:
+        body["stream_descriptor"] = {"name": error.stream}
+    return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": time.time_ns() // 1_000_000, "error": body}}
+
+
+if __name__ == "__main__":
+    run()

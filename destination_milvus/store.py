@@ -1,0 +1,583 @@
+"""Milvus, and nothing else here imports pymilvus: connecting, the collection, and the calls of the commit procedure.
+
+All reads are strong: a server's default, bounded staleness, hides rows that were just written. Every call has a
+timeout: a hung server would otherwise block for ever. Retries of a call live in `_call` and nowhere else; all writes
+are idempotent, so a call whose answer got lost is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import stamina
+
+from destination_milvus import rows
+from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
+from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
+from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
+from destination_milvus.milvus_errors import is_collection_missing, is_message_too_large, is_retryable, translated
+from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+T = TypeVar("T")
+logger = logging.getLogger("airbyte.milvus")
+
+MODEL_PROPERTY = "destination_milvus.embedding_model"
+"""Collection property that names the model of its vectors."""
+
+CALL_TIMEOUT = 120.0
+"""Seconds for one call. Milvus Lite flushes for tens of seconds under its lock once it holds many rows."""
+
+RETRY_SECONDS = 300.0
+"""Longest time that a call is tried again, in which a server may restart."""
+
+CONNECT_TIMEOUT = 20.0
+
+READ_PAGE = 500
+"""Keys a read: a strong read costs a server 0.2 s whatever its size, and 500 whole rows stay below its 64 MiB."""
+
+SWEEP_PAGE = 500
+"""Records a round of the sweep; a query's window ends at 16,384 rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a collection is, as far as it matters here."""
+
+    name: str
+    layout: rows.Layout
+    dimensions: int
+    metric_type: str
+    model: str | None
+    """Identity of the embedding model; None where nobody has noted it."""
+    columns: frozenset[str]
+    """Fields of the schema; all others are dynamic."""
+
+
+# --- connecting -------------------------------------------------------------------------------------------------------
+
+
+def is_embedded(host: str) -> bool:
+    """Whether the address is a Milvus Lite database on this machine."""
+    return host.endswith(".db") and "://" not in host
+
+
+def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusClient:
+    """A client on a connection of its own.
+
+    Raises:
+        ConfigError: address, credentials or database are wrong.
+        TransientError: nobody answers.
+    """
+    # gRPC's C core writes addresses and handshake failures straight to stderr
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)  # it logs tracebacks, with data in them
+    from pymilvus import MilvusClient  # noqa: PLC0415 - 2 s that spec must not pay
+
+    try:
+        with _tls_files(indexing.tls) as files:
+            # dedicated: pymilvus shares channels by address and token, whatever their TLS options
+            return MilvusClient(
+                uri=_uri(indexing),
+                db_name=indexing.db,
+                timeout=timeout,
+                dedicated=True,
+                **_credentials(indexing),
+                **files,
+            )
+    except DestinationError:
+        raise
+    except Exception as error:
+        raise translated(error, indexing) from error
+
+
+def _uri(indexing: Indexing) -> str:
+    host = indexing.host
+    if not is_embedded(host):
+        return host if "://" in host else f"http://{host}"
+    parent = Path(host).expanduser().resolve().parent
+    if not parent.is_dir():
+        raise ConfigError(
+            f"indexing.host is the Milvus Lite database {host}, but its folder {parent} does not exist: create it."
+        )
+    return str(Path(host).expanduser().resolve())
+
+
+def _credentials(indexing: Indexing) -> dict[str, Any]:
+    auth = indexing.auth
+    if isinstance(auth, TokenAuth):
+        return {"token": auth.token.get_secret_value()}
+    if isinstance(auth, PasswordAuth):
+        return {"user": auth.username, "password": auth.password.get_secret_value()}
+    assert isinstance(auth, NoAuth)  # noqa: S101 - exhaustive
+    return {}
+
+
+class _tls_files(AbstractContextManager["dict[str, Any]"]):  # noqa: N801 - used like a function
+    """pymilvus reads certificates from files, and only while it connects."""
+
+    def __init__(self, tls: Tls | None) -> None:
+        self._tls = tls
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        self._folder = tempfile.TemporaryDirectory(prefix="milvus-tls-")  # mode 0700
+        options: dict[str, Any] = {"secure": True, "server_name": self._tls.server_name}
+        mutual = bool(self._tls.client_certificate)
+        if self._tls.ca_certificate:
+            options["ca_pem_path" if mutual else "server_pem_path"] = self._file("ca.pem", self._tls.ca_certificate)
+        if mutual:
+            options["client_pem_path"] = self._file("client.pem", self._tls.client_certificate)
+            options["client_key_path"] = self._file("client.key", self._tls.client_key.get_secret_value())
+        return options
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _file(self, name: str, content: str) -> str:
+        assert self._folder is not None  # noqa: S101 - entered
+        path = Path(self._folder.name) / name
+        path.write_text(content)
+        return str(path)
+
+
+# --- the collection ---------------------------------------------------------------------------------------------------
+
+
+def find_collection(client: MilvusClient, config: Config) -> Collection | None:
+    """The configured collection; None where it does not exist yet.
+
+    Raises:
+        ConfigError: it exists and cannot be used; every reason is named.
+    """
+    indexing = config.indexing
+    try:
+        description = client.describe_collection(indexing.collection, timeout=CONNECT_TIMEOUT)
+    except Exception as error:
+        if is_collection_missing(error):
+            return None
+        raise translated(error, indexing) from error
+    fields = {field["name"]: field for field in description["fields"]}
+    problems = list(_schema_problems(description, fields, indexing))
+    if problems:
+        raise ConfigError(
+            f'The collection "{indexing.collection}" exists but cannot be used: {"; ".join(problems)}. '
+            "Name another collection, or adapt the configuration."
+        )
+    key = next(field for field in description["fields"] if field.get("is_primary"))
+    layout = rows.Layout(
+        key_field=key["name"],
+        auto_id=bool(description.get("auto_id")),
+        vector_field=indexing.vector_field,
+        text_field=None if config.omit_raw_text else indexing.text_field,
+        merges_upserts=is_embedded(indexing.host),
+    )
+    return Collection(
+        name=indexing.collection,
+        layout=layout,
+        dimensions=int(fields[indexing.vector_field]["params"]["dim"]),
+        metric_type=_metric(client, indexing),
+        model=(description.get("properties") or {}).get(MODEL_PROPERTY),
+        columns=frozenset(fields),
+    )
+
+
+def _schema_problems(
+    description: Mapping[str, Any], fields: Mapping[str, Any], indexing: Indexing
+) -> Iterator[str]:
+    from pymilvus import DataType  # noqa: PLC0415
+
+    key = next(field for field in description["fields"] if field.get("is_primary"))
+    if not description.get("auto_id"):
+        if key["type"] != DataType.VARCHAR:
+            yield f'its primary key "{key["name"]}" is neither a VARCHAR nor made by Milvus (auto_id)'
+        elif int(key["params"].get("max_length", 0)) < DIGEST_CHARACTERS:
+            yield f'its primary key "{key["name"]}" is shorter than {DIGEST_CHARACTERS} characters'
+    if not description.get("enable_dynamic_field"):
+        yield "it has no dynamic field, which the records' metadata needs"
+    vector = fields.get(indexing.vector_field)
+    if vector is None:
+        yield f'it has no vector field "{indexing.vector_field}" (indexing.vector_field)'
+    elif vector["type"] != DataType.FLOAT_VECTOR:
+        yield f'its field "{indexing.vector_field}" is no vector of 32-bit floats'
+    text = fields.get(indexing.text_field)
+    if text is not None and text["type"] != DataType.VARCHAR:
+        yield f'its field "{indexing.text_field}" (indexing.text_field) is no VARCHAR'
+
+
+def _metric(client: MilvusClient, indexing: Indexing) -> str:
+    try:
+        names = client.list_indexes(indexing.collection, indexing.vector_field)
+        described = client.describe_index(indexing.collection, names[0], timeout=CONNECT_TIMEOUT) if names else None
+    except Exception as error:
+        raise translated(error, indexing) from error
+    if not described:
+        raise ConfigError(
+            f'The vector field "{indexing.vector_field}" of the collection "{indexing.collection}" has no index, and '
+            "Milvus cannot search without one: create it."
+        )
+    return str(described.get("metric_type", ""))
+
+
+def require_model(
+    collection: Collection, *, identity: str, dimensions: int, named: bool, is_empty: Callable[[], bool]
+) -> None:
+    """Refuse to mix the vectors of two models, or of two lengths, in one collection.
+
+    Args:
+        collection: as found.
+        identity: of the configured model.
+        dimensions: of its vectors.
+        named: whether the configuration names the model, rather than leaving it to the default.
+        is_empty: asks whether the collection has rows; called only where its model is unknown.
+
+    Raises:
+        ModelMismatch: they would mix.
+    """
+    name = collection.name
+    if collection.model is not None and collection.model != identity:
+        raise ModelMismatch(
+            f'The collection "{name}" holds vectors of the model {collection.model}, and the configuration asks for '
+            f"{identity}. Vectors of two models cannot be compared: configure that model, or another collection."
+        )
+    if collection.dimensions != dimensions:
+        raise ModelMismatch(
+            f'The vectors of the collection "{name}" have {collection.dimensions} dimensions, and those of {identity} '
+            f"have {dimensions}: configure the model that filled the collection, or another collection."
+        )
+    if collection.model is None and not named and not is_empty():
+        raise ModelMismatch(
+            f'The collection "{name}" holds vectors of a model that is not recorded, and the configuration names '
+            "none. Set embedding.model to the model that filled it (Airbyte's own connector uses "
+            "text-embedding-ada-002), or name another collection."
+        )
+
+
+def is_empty(client: MilvusClient, collection: str, indexing: Indexing) -> bool:
+    """Whether a collection has no rows."""
+    try:
+        client.load_collection(collection, timeout=CALL_TIMEOUT)
+        counted = client.query(
+            collection, filter="", output_fields=["count(*)"], consistency_level="Strong", timeout=CALL_TIMEOUT
+        )
+    except Exception as error:
+        raise translated(error, indexing) from error
+    return int(counted[0]["count(*)"]) == 0
+
+
+def create_collection(client: MilvusClient, config: Config, *, dimensions: int, model: str) -> None:
+    """Create the collection of the architecture: typed system fields, the record's metadata dynamic.
+
+    Raises:
+        ConfigError: Milvus refuses the schema or the index, or the user may not create collections.
+    """
+    from pymilvus import DataType, MilvusClient  # noqa: PLC0415
+
+    indexing = config.indexing
+    embedded = is_embedded(indexing.host)
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field(rows.PRIMARY_KEY, DataType.VARCHAR, is_primary=True, max_length=DIGEST_CHARACTERS)
+    schema.add_field(indexing.vector_field, DataType.FLOAT_VECTOR, dim=dimensions)
+    if not config.omit_raw_text:
+        schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES)
+    for name in (rows.STREAM, rows.RECORD_ID):
+        schema.add_field(name, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES)
+    for name in (rows.TEXT_HASH, rows.FINGERPRINT):
+        schema.add_field(name, DataType.VARCHAR, max_length=DIGEST_CHARACTERS)
+    for name in (rows.CHUNK, rows.CHUNKS, rows.GENERATION, rows.EXTRACTED_AT):
+        schema.add_field(name, DataType.INT64)
+    indexes = MilvusClient.prepare_index_params()
+    indexes.add_index(
+        indexing.vector_field,
+        index_type=indexing.index_type,
+        metric_type=indexing.metric_type,
+        params=indexing.index_params,
+    )
+    for name in (rows.STREAM, rows.RECORD_ID):
+        # the name of the scalar index differs: empty lets a server choose the one it has
+        indexes.add_index(name, index_type="INVERTED" if embedded else "")
+    try:
+        client.create_collection(
+            indexing.collection,
+            schema=schema,
+            index_params=indexes,
+            consistency_level="Strong",
+            properties={MODEL_PROPERTY: model},
+            timeout=CALL_TIMEOUT,
+        )
+    except Exception as error:
+        raise translated(error, indexing) from error
+    logger.info('Created the collection "%s" for vectors of %s.', indexing.collection, model)
+
+
+def open_store(client: MilvusClient, config: Config, *, model: str, dimensions: int, named: bool) -> MilvusStore:
+    """The configured collection, created if it is missing, loaded and ready to be written.
+
+    Raises:
+        ConfigError: it cannot be used, or holds vectors of another model.
+    """
+    indexing = config.indexing
+    collection = find_collection(client, config)
+    if collection is None:
+        create_collection(client, config, dimensions=dimensions, model=model)
+        collection = find_collection(client, config)
+        if collection is None:
+            raise TransientError(
+                f'The collection "{indexing.collection}" was created and is gone: does something else drop it?'
+            )
+    require_model(
+        collection,
+        identity=model,
+        dimensions=dimensions,
+        named=named,
+        is_empty=lambda: is_empty(client, collection.name, indexing),
+    )
+    try:
+        client.load_collection(collection.name, timeout=CALL_TIMEOUT)
+        if collection.model is None:
+            client.alter_collection_properties(collection.name, {MODEL_PROPERTY: model}, timeout=CALL_TIMEOUT)
+    except Exception as error:
+        raise translated(error, indexing) from error
+    return MilvusStore(client, indexing, collection)
+
+
+# --- the calls of the commit procedure --------------------------------------------------------------------------------
+
+
+class MilvusStore:
+    """A collection, as a `VectorStore`. Safe to use from several threads."""
+
+    def __init__(self, client: MilvusClient, indexing: Indexing, collection: Collection) -> None:
+        self._client = client
+        self._indexing = indexing
+        self._name = collection.name
+        self._layout = collection.layout
+        self._generation_is_dynamic = rows.GENERATION not in collection.columns
+        # Milvus Lite has one writer a collection
+        embedded = is_embedded(indexing.host)
+        self._writing: AbstractContextManager[Any] = threading.Lock() if embedded else nullcontext()
+
+    @property
+    def layout(self) -> rows.Layout:
+        """How its rows look."""
+        return self._layout
+
+    def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
+        """The head rows of those records that have one. In an `auto_id` collection, all rows of a record vouch for it."""
+        if self._layout.auto_id:
+            return {key: _head_of_rows(found) for key, found in self._rows_by_record(keys).items()}
+        by_primary_key = {chunk_key(key, 0): key for key in keys}
+        fields = [self._layout.key_field, rows.FINGERPRINT, rows.CHUNKS]
+        return {
+            by_primary_key[raw[self._layout.key_field]]: Head(raw.get(rows.FINGERPRINT) or PENDING, raw[rows.CHUNKS])
+            for raw in self._get(list(by_primary_key), fields)
+        }
+
+    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """Rows 0 … count-1 of each record, whole, by number; absent ones tolerated."""
+        if self._layout.auto_id:
+            found = self._rows_by_record(counts)
+            return {key: dict(enumerate(self._stored(raw) for raw in raws)) for key, raws in found.items()}
+        wanted = [chunk_key(key, number) for key, count in counts.items() for number in range(count)]
+        stored: dict[RecordKey, dict[int, StoredRow]] = {}
+        for raw in self._get(wanted, ["*"]):
+            row = self._stored(raw)
+            stored.setdefault(rows.record_of(raw), {})[row.number] = row
+        return stored
+
+    def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
+        """Carry out a plan: every phase is acknowledged before the next starts, heads last."""
+        if self._layout.auto_id:
+            self._replace(plan, vectors)
+            return
+        layout, writes, removals = self._layout, plan.writes, plan.removals
+        self._upsert(rows.announced_head(write, vectors, layout) for write in writes if write.announce is not None)
+        self._upsert(
+            rows.pending(removal.announce, removal.rows, layout) for removal in removals if removal.announce is not None
+        )
+        self._upsert(
+            rows.entity(write, number, vectors, layout)
+            for write in writes
+            for number in range(1, len(write.chunks))
+            if number not in write.unchanged
+        )
+        self._delete(chunk_key(write.upsert.key, number) for write in writes for number in write.surplus)
+        self._delete(chunk_key(removal.key, number) for removal in removals for number in range(1, removal.rows))
+        self._upsert(rows.entity(write, 0, vectors, layout) for write in writes)
+        self._delete(chunk_key(removal.key, 0) for removal in removals)
+
+    def newest_generation(self, stream: str) -> int:
+        """Highest generation stored for a stream; 0 where it has none."""
+        newest = 0
+        while True:
+            # a server of version 2.3 has no max(): climb, one read for each generation that is stored
+            newer = self._query(rows.newer_filter(stream, newest), [rows.GENERATION], limit=1)
+            if not newer:
+                return newest
+            newest = int(newer[0][rows.GENERATION])
+
+    def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
+        """Delete what older generations left; returns how many records went, 0 where they have no keys.
+
+        By heads and not by the generation of each row: that would leave rows without a head when it is interrupted,
+        and take rows from a record that did not change and whose head alone was renewed.
+        """
+        if self._layout.auto_id or not keyed:
+            stale = rows.stale_rows_filter(stream, generation, minimum, dynamic=self._generation_is_dynamic)
+            self._delete_matching(stale)
+            return 0
+        swept = 0
+        while True:
+            heads = self._query(
+                rows.stale_heads_filter(stream, generation, minimum), [rows.STREAM, rows.RECORD_ID, rows.CHUNKS], SWEEP_PAGE
+            )
+            if not heads:
+                return swept
+            counts = {rows.record_of(raw): int(raw[rows.CHUNKS]) for raw in heads}
+            self._delete(chunk_key(key, number) for key, count in counts.items() for number in range(1, count))
+            self._delete(chunk_key(key, 0) for key in counts)
+            swept += len(counts)
+
+    def _stored(self, raw: Mapping[str, Json]) -> StoredRow:
+        return rows.stored_row(raw, self._layout)
+
+    def _replace(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
+        """The plan where Milvus makes the keys: all rows of a new version go in, then every other row of it goes out.
+
+        A retried insert may have been applied before; the rows that nobody acknowledged go out with the old ones.
+        """
+        acknowledged: dict[RecordKey, set[Json]] = {removal.key: set() for removal in plan.removals}
+        new = [
+            (write.upsert.key, {**rows.entity(write, number, vectors, self._layout), rows.FINGERPRINT: write.fingerprint})
+            for write in plan.writes
+            for number in range(len(write.chunks))
+        ]
+        owners = iter([key for key, _ in new])
+        for portion in rows.calls([row for _, row in new], self._layout.vector_field):
+            answer = self._write(self._client.insert, portion)
+            for primary_key, owner in zip(answer["ids"], owners, strict=False):
+                acknowledged.setdefault(owner, set()).add(primary_key)
+        replaced = [write.upsert.key for write in plan.writes if write.upsert.lookup]
+        found = self._rows_by_record([*replaced, *(removal.key for removal in plan.removals)], whole=False)
+        self._delete(
+            raw[self._layout.key_field]
+            for key, raws in found.items()
+            for raw in raws
+            if raw[self._layout.key_field] not in acknowledged[key]
+        )
+
+    def _rows_by_record(
+        self, keys: Iterable[RecordKey], *, whole: bool = True
+    ) -> dict[RecordKey, list[Mapping[str, Json]]]:
+        """Rows found by stream and record id, in the order of their chunks: for collections whose keys Milvus makes."""
+        by_stream: dict[str, list[str]] = {}
+        for key in keys:
+            by_stream.setdefault(key.stream, []).append(key.record_id)
+        fields = ["*"] if whole else [self._layout.key_field, rows.STREAM, rows.RECORD_ID]
+        found: dict[RecordKey, list[Mapping[str, Json]]] = {}
+        for stream, record_ids in by_stream.items():
+            for raw in self._paged(
+                record_ids, lambda page, stream=stream: self._query(rows.records_filter(stream, page), fields)
+            ):
+                found.setdefault(rows.record_of(raw), []).append(raw)
+        return {key: sorted(raws, key=lambda raw: int(raw.get(rows.CHUNK) or 0)) for key, raws in found.items()}
+
+    def _get(self, primary_keys: Sequence[str], fields: list[str]) -> Iterator[Mapping[str, Json]]:
+        return self._paged(
+            primary_keys,
+            lambda page: self._call(
+                lambda: self._client.get(
+                    self._name,
+                    ids=list(page),
+                    output_fields=fields,
+                    consistency_level="Strong",
+                    timeout=CALL_TIMEOUT,
+                )
+            ),
+        )
+
+    def _paged(
+        self, items: Sequence[str], read: Callable[[Sequence[str]], Sequence[Mapping[str, Json]]]
+    ) -> Iterator[Mapping[str, Json]]:
+        """Read in pages; one whose answer is too large for a message is read in halves."""
+        pages = [items[start : start + READ_PAGE] for start in range(0, len(items), READ_PAGE)]
+        while pages:
+            page = pages.pop(0)
+            try:
+                yield from read(page)
+            except _MessageTooLarge:
+                if len(page) == 1:
+                    raise
+                pages[:0] = [page[: len(page) // 2], page[len(page) // 2 :]]
+
+    def _query(self, query_filter: str, fields: list[str], limit: int | None = None) -> Sequence[Mapping[str, Json]]:
+        limits = {} if limit is None else {"limit": limit}
+        return self._call(
+            lambda: self._client.query(
+                self._name,
+                filter=query_filter,
+                output_fields=fields,
+                consistency_level="Strong",
+                timeout=CALL_TIMEOUT,
+                **limits,
+            )
+        )
+
+    def _upsert(self, entities: Iterable[Mapping[str, Json]]) -> None:
+        for portion in rows.calls(list(entities), self._layout.vector_field):
+            self._write(self._client.upsert, portion)
+
+    def _delete(self, primary_keys: Iterable[Json]) -> None:
+        remaining = list(primary_keys)
+        for start in range(0, len(remaining), rows.MAX_ROWS_A_CALL):
+            self._write(self._client.delete, ids=remaining[start : start + rows.MAX_ROWS_A_CALL])
+
+    def _delete_matching(self, query_filter: str) -> None:
+        self._write(self._client.delete, filter=query_filter)
+
+    def _write(self, call: Callable[..., Any], *data: Json, **selection: Json) -> Any:  # noqa: ANN401 - pymilvus' answers
+        with self._writing:
+            return self._call(lambda: call(self._name, *data, timeout=CALL_TIMEOUT, **selection))
+
+    def _call(self, call: Callable[[], T]) -> T:
+        """One call, tried again while the server is away or overloaded.
+
+        Raises:
+            DestinationError: it failed for good.
+        """
+        try:
+            for attempt in stamina.retry_context(
+                on=is_retryable, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.2, wait_max=10.0
+            ):
+                with attempt:
+                    return call()
+        except Exception as error:
+            if is_message_too_large(error):
+                raise _MessageTooLarge(translated(error, self._indexing).message) from error
+            raise translated(error, self._indexing) from error
+        raise AssertionError("stamina either returns or raises")  # pragma: no cover
+
+
+class _MessageTooLarge(TransientError):
+    """An answer exceeds the limit of a message."""
+
+
+def _head_of_rows(found: Sequence[Mapping[str, Json]]) -> Head:
+    """What the rows of a record say together: complete only if they are exactly the rows of one version."""
+    fingerprints = {raw.get(rows.FINGERPRINT) or PENDING for raw in found}
+    numbers = [raw.get(rows.CHUNK) for raw in found]
+    exact = len(fingerprints) == 1 and numbers == list(range(len(found))) and found[0].get(rows.CHUNKS) == len(found)
+    return Head(fingerprints.pop() if exact else PENDING, len(found))

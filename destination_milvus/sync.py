@@ -1,0 +1,345 @@
+"""A sync: messages in, batches through the window, states out.
+
+Read `Sync.run` first. The main thread takes messages from the inbox, folds records into a batch and hands full batches
+to the window, which commits up to W of them at once; what they did is taken back in the order of submission, and only
+then do the states of a batch leave. So a state leaves after everything before it is durable, whatever overlaps.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from destination_milvus.commit import Committed, Committer
+from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
+from destination_milvus.model import Change, Delete, RecordKey, VectorStore, WriteMode
+from destination_milvus.progress import Progress
+from destination_milvus.protocol import Message, Record, State, StreamStatus, acknowledged
+from destination_milvus.reading import Inbox
+from destination_milvus.records import StreamName, StreamPlan, VectorField, change_of
+from destination_milvus.text import DocumentBuilder
+
+logger = logging.getLogger("airbyte.sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch closes, and how many are under way."""
+
+    records: int = 256
+    text_characters: int = 4_000_000
+    """About a million tokens: four requests of 300,000 tokens."""
+    states: int = 10_000
+    age_seconds: float = 30.0
+    """Far inside the 15 minutes after which Airbyte's platform gives up on a destination without states."""
+    batches_in_flight: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A state, with the numbers of records since the one before it."""
+
+    state: State
+    records: int
+    rejected: int
+
+
+@dataclass
+class Batch:
+    """Changes and states in the order of their arrival; the last change of a record wins."""
+
+    opened_at: float
+    changes: dict[RecordKey, Change] = field(default_factory=dict)
+    states: list[Acknowledgement] = field(default_factory=list)
+    records: int = 0
+    text_characters: int = 0
+
+    def add(self, change: Change) -> None:
+        """Fold a change in."""
+        self.records += 1
+        self.changes[change.key] = change
+        if not isinstance(change, Delete):
+            # of all versions, also of those that a later one replaced: a bound, not an account
+            self.text_characters += len(change.document.text)
+
+    def is_full(self, limits: Limits) -> bool:
+        """Whether it is to be committed now."""
+        return (
+            len(self.changes) >= limits.records
+            or self.text_characters >= limits.text_characters
+            or len(self.states) >= limits.states
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A batch that was handed over, and what will come of it."""
+
+    batch: Batch
+    outcome: Future[Committed]
+
+
+class Window:
+    """Commits up to W batches at once, and gives them back in the order of submission.
+
+    A batch that shares a record with an earlier unfinished one waits for it, so that versions never overtake each
+    other. No deadlock: workers start batches in order, so what a batch waits for has always started.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Change]], Committed], size: int) -> None:
+        self._commit = commit
+        self._size = size
+        self._in_flight: deque[InFlight] = deque()
+        self._workers = ThreadPoolExecutor(size, thread_name_prefix="commit")
+
+    def submit(self, batch: Batch) -> None:
+        """Hand a batch over; only while there is room."""
+        earlier = [
+            flight.outcome for flight in self._in_flight if not flight.batch.changes.keys().isdisjoint(batch.changes)
+        ]
+        outcome = self._workers.submit(self._run, list(batch.changes.values()), earlier)
+        self._in_flight.append(InFlight(batch, outcome))
+
+    def _run(self, changes: Sequence[Change], earlier: Sequence[Future[Committed]]) -> Committed:
+        for outcome in earlier:
+            outcome.result()  # if it failed, this one must not overtake it: it fails too
+        return self._commit(changes) if changes else Committed()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a batch has to be taken back before another is submitted."""
+        return len(self._in_flight) >= self._size
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a batch that is done has failed."""
+        return any(flight.outcome.done() and flight.outcome.exception() for flight in self._in_flight)
+
+    def finished(self) -> Iterator[tuple[Batch, Committed]]:
+        """The batches at the front that are done, without waiting. Raises what a failed one raised."""
+        while self._in_flight and self._in_flight[0].outcome.done():
+            yield self._take()
+
+    def wait(self) -> tuple[Batch, Committed]:
+        """The batch at the front, waited for. Raises what it raised."""
+        self._in_flight[0].outcome.result()
+        return self._take()
+
+    def _take(self) -> tuple[Batch, Committed]:
+        flight = self._in_flight[0]
+        committed = flight.outcome.result()
+        self._in_flight.popleft()
+        return flight.batch, committed
+
+    def __len__(self) -> int:
+        return len(self._in_flight)
+
+    def close(self, *, abandon: bool) -> None:
+        """Stop the workers; `abandon` leaves what they are at."""
+        self._workers.shutdown(wait=not abandon, cancel_futures=abandon)
+
+
+class Sync:
+    """One run of `write`."""
+
+    def __init__(
+        self,
+        plans: Mapping[StreamName, StreamPlan],
+        committer: Committer,
+        builder: DocumentBuilder,
+        emit: Callable[[bytes], None],
+        *,
+        limits: Limits,
+        vector_field: VectorField | None = None,
+    ) -> None:
+        self._plans = plans
+        self._store: VectorStore = committer.store
+        self._skips_bad_records = committer.skip_bad_records
+        self._builder = builder
+        self._emit = emit
+        self._limits = limits
+        self._vector_field = vector_field
+        self._window = Window(committer.commit, limits.batches_in_flight)
+        self._batch = Batch(time.monotonic())
+        self._counts = StateCounts()
+        self._statuses: dict[StreamName, str] = {}
+        self.progress = Progress()
+
+    def run(self, inbox: Inbox) -> None:
+        """Take in everything, commit it, give back every state, sweep the streams that are complete.
+
+        Raises:
+            DestinationError: something failed for good, or a stream did not complete. What was durable by then has
+                been acknowledged; the next sync continues there.
+        """
+        try:
+            self._take_in(inbox)
+            self._drain()
+        except DestinationError:
+            self._save_what_is_whole()
+            raise
+        except BaseException:
+            self._acknowledge_finished()
+            self._window.close(abandon=True)
+            raise
+        self._window.close(abandon=False)
+        self._sweep()
+        self._require_complete()
+
+    def _take_in(self, inbox: Inbox) -> None:
+        while (messages := inbox.next_block(self._patience())) is not None:
+            for message in messages:
+                self._take(message)
+            self._close_if_due()
+            self._collect_finished()
+            self.progress.tick()
+
+    def _patience(self) -> float:
+        """Seconds to wait for input: short while batches are under way, whose states should leave when they are done."""
+        return 0.1 if len(self._window) else min(1.0, self._limits.age_seconds)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Record):
+            self._take_record(message)
+        elif isinstance(message, State):
+            self._batch.states.append(self._counts.acknowledgement(message))
+        elif isinstance(message, StreamStatus):
+            self._statuses[(message.name, message.namespace)] = message.status
+        if self._batch.is_full(self._limits):
+            self._submit()
+
+    def _take_record(self, record: Record) -> None:
+        stream = (record.name, record.namespace)
+        plan = self._plans.get(stream)
+        if plan is None:
+            raise InternalError(
+                f'A record of the stream "{record.name}" came, which is not in the configured catalog. Refresh the '
+                "schema of the connection; the source sends what was not selected.",
+                stream=record.name,
+            )
+        self.progress.read += 1
+        try:
+            change = change_of(record, plan, self._builder, uuid4().hex, self._vector_field)
+        except BadRecord as error:
+            if not self._skips_bad_records:
+                raise
+            self.progress.skip(error)
+            self._counts.reject(stream)
+            self._stop_if_mostly_bad()
+            return
+        self._counts.accept(stream)
+        self._batch.add(change)
+
+    def _stop_if_mostly_bad(self) -> None:
+        if self.progress.mostly_bad:
+            raise InternalError(
+                f"{self.progress.bad:,} of {self.progress.read:,} records cannot be stored, so the sync was stopped. "
+                "The first of them are named in the log: the configuration or the source is at fault, not they."
+            )
+
+    def _close_if_due(self) -> None:
+        idle = not len(self._window) and not self._batch.changes
+        if self._batch and (idle or time.monotonic() - self._batch.opened_at >= self._limits.age_seconds):
+            self._submit()
+
+    def _submit(self) -> None:
+        while self._window.is_full:
+            self._collect(*self._window.wait())
+        self._window.submit(self._batch)
+        self._batch = Batch(time.monotonic())
+
+    def _collect_finished(self) -> None:
+        for batch, committed in self._window.finished():
+            self._collect(batch, committed)
+
+    def _collect(self, batch: Batch, committed: Committed) -> None:
+        self.progress.count(batch.records, committed)
+        for error in committed.bad:
+            self.progress.skip(error)
+        for acknowledgement in batch.states:
+            self._emit(
+                acknowledged(acknowledgement.state, records=acknowledgement.records, rejected=acknowledgement.rejected)
+            )
+        self._stop_if_mostly_bad()
+
+    def _drain(self) -> None:
+        if self._batch:
+            self._submit()
+        while len(self._window):
+            self._collect(*self._window.wait())
+            self.progress.tick()
+
+    def _save_what_is_whole(self) -> None:
+        """Where the input failed and not a commit: commit what came before, so that the next sync need not repeat it."""
+        try:
+            if not self._window.has_failed:
+                self._drain()
+        except DestinationError as error:
+            logger.debug("Not all that came before the failure could be committed: %s", error.message)
+        finally:
+            self._window.close(abandon=True)
+
+    def _acknowledge_finished(self) -> None:
+        try:
+            self._collect_finished()
+        except DestinationError as error:
+            logger.debug("Stopped while a batch had failed: %s", error.message)
+
+    def _sweep(self) -> None:
+        for stream, plan in self._plans.items():
+            if plan.generation is None or not plan.minimum_generation or not self._is_complete(stream):
+                continue
+            logger.info('Sweeping records of older generations from stream "%s".', plan.identifier)
+            self.progress.swept += self._store.sweep(
+                plan.identifier, plan.generation, plan.minimum_generation, keyed=plan.mode is WriteMode.DEDUP
+            )
+
+    def _is_complete(self, stream: StreamName) -> bool:
+        """An input without a single status (old platforms, hand-made messages) is complete when it ends."""
+        return not self._statuses or self._statuses.get(stream) == "COMPLETE"
+
+    def _require_complete(self) -> None:
+        incomplete = [plan.identifier for stream, plan in self._plans.items() if not self._is_complete(stream)]
+        if incomplete:
+            names = ", ".join(f'"{name}"' for name in incomplete)
+            raise TransientError(
+                f"The source did not complete: {names}. Everything that came is stored and acknowledged, and older "
+                "records were left in place; sync again.",
+                stream=incomplete[0],
+            )
+
+
+@dataclass
+class StateCounts:
+    """Records accepted and rejected since the last state, a stream each."""
+
+    accepted: dict[StreamName, int] = field(default_factory=dict)
+    rejected: dict[StreamName, int] = field(default_factory=dict)
+
+    def accept(self, stream: StreamName) -> None:
+        """Count a record that will be stored."""
+        self.accepted[stream] = self.accepted.get(stream, 0) + 1
+
+    def reject(self, stream: StreamName) -> None:
+        """Count a record that was skipped."""
+        self.rejected[stream] = self.rejected.get(stream, 0) + 1
+
+    def acknowledgement(self, state: State) -> Acknowledgement:
+        """The state with its counts; a state of one stream counts that stream, any other counts all."""
+        return Acknowledgement(state, _taken(self.accepted, state.stream), _taken(self.rejected, state.stream))
+
+
+def _taken(counts: dict[StreamName, int], stream: StreamName | None) -> int:
+    if stream is not None:
+        return counts.pop(stream, 0)
+    total = sum(counts.values())
+    counts.clear()
+    return total
