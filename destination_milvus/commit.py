@@ -21,6 +21,7 @@ from destination_milvus.model import (
     VectorStore,
 )
 from destination_milvus.reconcile import reconcile, rows_to_read, triage, without
+from destination_milvus.rows import truncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,13 @@ class Committer:
         return _committed(plan, bad)
 
     def _chunks(self, document: Document) -> tuple[Chunk, ...]:
-        brought = document.vector.tobytes() if document.vector is not None else b""
-        texts = self.chunker.split(document)
+        if document.vector is not None:
+            # a vector of the whole record: one row, findable even where there is no text
+            text = truncated(document.text)
+            return (Chunk(0, text, identity.text_hash(text, self.embedder.identity, document.vector.tobytes())),)
         return tuple(
-            Chunk(number, text, identity.text_hash(text, self.embedder.identity, brought))
-            for number, text in enumerate(texts)
+            Chunk(number, text, identity.text_hash(text, self.embedder.identity))
+            for number, text in enumerate(self.chunker.split(document))
         )
 
     def _vectors(self, plan: Plan) -> tuple[Mapping[str, Vector], Mapping[str, Refusal]]:

@@ -130,6 +130,11 @@ def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:
     )
 
 
+def truncated(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
+    """The beginning of a text that takes no more than so many bytes, whole characters only."""
+    return text if len(text) * 4 <= limit else text.encode()[:limit].decode(errors="ignore")
+
+
 def literal(value: str | int) -> str:
     """A value as a literal of Milvus' filter language."""
     return json.dumps(value, ensure_ascii=False)

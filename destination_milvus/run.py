@@ -6,6 +6,7 @@ wait in a buffer.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 from airbyte_cdk.logger import AirbyteLogFormatter
@@ -100,7 +101,8 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
         output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
         return
     signal.signal(signal.SIGTERM, _terminate)
-    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), sys.stdin.buffer, output.line)
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)
+    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), stdin, output.line)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ from destination_milvus import rows
 from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
 from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
-from destination_milvus.milvus_errors import is_collection_missing, is_message_too_large, is_retryable, translated
+from destination_milvus.milvus_errors import is_message_too_large, is_retryable, translated
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
 
 if TYPE_CHECKING:
@@ -81,11 +81,12 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
     """
     # gRPC's C core writes addresses and handshake failures straight to stderr
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)  # it logs tracebacks, with data in them
     from pymilvus import MilvusClient  # noqa: PLC0415 - 2 s that spec must not pay
 
+    # its import configures logging: with tracebacks, which quote rows
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
     try:
-        with _tls_files(indexing.tls) as files:
+        with _tls_options(indexing.tls) as tls_options:
             # dedicated: pymilvus shares channels by address and token, whatever their TLS options
             return MilvusClient(
                 uri=_uri(indexing),
@@ -93,7 +94,7 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
                 timeout=timeout,
                 dedicated=True,
                 **_credentials(indexing),
-                **files,
+                **tls_options,
             )
     except DestinationError:
         raise
@@ -123,35 +124,28 @@ def _credentials(indexing: Indexing) -> dict[str, Any]:
     return {}
 
 
-class _tls_files(AbstractContextManager["dict[str, Any]"]):  # noqa: N801 - used like a function
-    """pymilvus reads certificates from files, and only while it connects."""
+@contextmanager
+def _tls_options(tls: Tls | None) -> Iterator[dict[str, Any]]:
+    """Options for the client; pymilvus reads certificates from files, and only while it connects."""
+    if tls is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="milvus-tls-") as folder:  # mode 0700
 
-    def __init__(self, tls: Tls | None) -> None:
-        self._tls = tls
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        def file(name: str, content: str) -> str:
+            path = Path(folder) / name
+            path.write_text(content)
+            return str(path)
 
-    def __enter__(self) -> dict[str, Any]:
-        if self._tls is None:
-            return {}
-        self._folder = tempfile.TemporaryDirectory(prefix="milvus-tls-")  # mode 0700
-        options: dict[str, Any] = {"secure": True, "server_name": self._tls.server_name}
-        mutual = bool(self._tls.client_certificate)
-        if self._tls.ca_certificate:
-            options["ca_pem_path" if mutual else "server_pem_path"] = self._file("ca.pem", self._tls.ca_certificate)
-        if mutual:
-            options["client_pem_path"] = self._file("client.pem", self._tls.client_certificate)
-            options["client_key_path"] = self._file("client.key", self._tls.client_key.get_secret_value())
-        return options
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
-
-    def _file(self, name: str, content: str) -> str:
-        assert self._folder is not None  # noqa: S101 - entered
-        path = Path(self._folder.name) / name
-        path.write_text(content)
-        return str(path)
+        options: dict[str, Any] = {"secure": True, "server_name": tls.server_name}
+        if tls.client_certificate:
+            options["client_pem_path"] = file("client.pem", tls.client_certificate)
+            options["client_key_path"] = file("client.key", tls.client_key.get_secret_value())
+        if tls.ca_certificate:
+            # what pymilvus calls the server's certificate is what it trusts where the client shows none
+            name = "ca_pem_path" if tls.client_certificate else "server_pem_path"
+            options[name] = file("ca.pem", tls.ca_certificate)
+        yield options
 
 
 # --- the collection ---------------------------------------------------------------------------------------------------
@@ -165,10 +159,10 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
     """
     indexing = config.indexing
     try:
+        if not client.has_collection(indexing.collection, timeout=CONNECT_TIMEOUT):
+            return None
         description = client.describe_collection(indexing.collection, timeout=CONNECT_TIMEOUT)
     except Exception as error:
-        if is_collection_missing(error):
-            return None
         raise translated(error, indexing) from error
     fields = {field["name"]: field for field in description["fields"]}
     problems = list(_schema_problems(description, fields, indexing))

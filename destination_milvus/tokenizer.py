@@ -64,6 +64,15 @@ def count_tokens(text: str) -> int:
 
 
 @cache
+def token_lengths() -> bytes:
+    """Length in UTF-8 bytes (1 to 128) of every token, at the index that is its id; 0 where no token has the id."""
+    lengths = bytearray(encoding().n_vocab)
+    for token in encoding().token_byte_values():
+        lengths[encoding().encode_single_token(token)] = len(token)
+    return bytes(lengths)
+
+
+@cache
 def _load() -> Encoding:
     import tiktoken  # noqa: PLC0415 - `spec` must not pay for it
     from tiktoken import registry  # noqa: PLC0415

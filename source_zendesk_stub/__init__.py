@@ -1,1 +1,1 @@
-"""An Airbyte source that makes up Zendesk-shaped support data, so that a sync can be tried without an account."""
+"""An Airbyte source of made-up, Zendesk-shaped support data: a sync can be tried without an account."""

@@ -1,4 +1,4 @@
-"""Help center articles: written ones first, then variants of them for other platforms, versions and places."""
+"""Help center articles: the written ones first, then variants for other platforms, versions and places."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Articles:
 
     @property
     def timeline(self) -> Timeline:
-        """One article in sixteen changes a day; a new one comes each day, or several to a very large help center."""
+        """One article in sixteen changes a day; one is new, or several in a very large help center."""
         count = self.world.settings.articles
         arrivals = max(1, count // 5000) if count else 0
         return Timeline(count, arrivals, _INTERVAL, self.life)
@@ -115,8 +115,8 @@ def _variant(index: int, draw: random.Random) -> written.Article:
         f"Where your screens differ, compare the version first.</p>\n"
     )
     appendix = (
-        f"\n<h2>What this means for {area}</h2>\n<p>If you use Tallyroost mainly for {meaning}, the steps are the same. "
-        f"Note that people at {site} reach the settings through <strong>{area.capitalize()}</strong>.</p>"
+        f"\n<h2>What this means for {area}</h2>\n<p>If you use Tallyroost mainly for {meaning}, the steps are the "
+        f"same. Note that people at {site} reach the settings through <strong>{area.capitalize()}</strong>.</p>"
     )
     return written.Article(
         name=article.name,

@@ -1,4 +1,4 @@
-"""The configuration: one table of options makes the connector's specification and the sentences that refuse a value."""
+"""The configuration: one table of options makes both the specification and the sentences of refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_RECORDS = 1_000_000
-"""A day's changes to a million records still fit into the seconds of a day, so that every cursor value is unique."""
+"""The changes of a day still fit into its seconds, so that every cursor value is unique."""
 
 _START_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"
 
@@ -56,16 +56,10 @@ class NumberOption:
 
 
 NUMBER_OPTIONS = (
-    NumberOption("tickets", "Tickets", 128, 0, MOST_RECORDS, "How many tickets there are on day 1."),
-    NumberOption(
-        "articles", "Articles", 36, 0, MOST_RECORDS, "How many help center articles there are on day 1."
-    ),
-    NumberOption(
-        "organizations", "Organizations", 8, 1, MOST_RECORDS, "How many customers' organizations there are."
-    ),
-    NumberOption(
-        "users", "Users", 40, 2, MOST_RECORDS, "How many users there are; one in ten is a support agent."
-    ),
+    NumberOption("tickets", "Tickets", 136, 0, MOST_RECORDS, "How many tickets there are on day 1."),
+    NumberOption("articles", "Articles", 40, 0, MOST_RECORDS, "How many help center articles there are on day 1."),
+    NumberOption("organizations", "Organizations", 8, 1, MOST_RECORDS, "How many customers' organizations there are."),
+    NumberOption("users", "Users", 40, 2, MOST_RECORDS, "How many users there are; one in ten is a support agent."),
     NumberOption("seed", "Seed", 7, 0, 2**31 - 1, "The same seed and sizes make the same records."),
     NumberOption(
         "day",
@@ -76,9 +70,7 @@ NUMBER_OPTIONS = (
         "The day on which the data is looked at. Each day after the first brings new tickets, changed statuses, "
         "edited articles and deletions; a read with the state of the day before delivers only these.",
     ),
-    NumberOption(
-        "page_size", "Page size", 100, 1, 10_000, "How many records are made at a time, like an API's page."
-    ),
+    NumberOption("page_size", "Page size", 100, 1, 10_000, "How many records are made at a time, like an API's page."),
     NumberOption(
         "state_frequency",
         "State frequency",
@@ -150,14 +142,11 @@ def _read_start_date(config: Mapping[str, Any]) -> int | None:
     value = config["start_date"]
     try:
         if isinstance(value, str) and re.search(_START_DATE, value):
-            return int(
-                datetime.fromisoformat(value.removesuffix("Z")).replace(tzinfo=timezone.utc).timestamp()
-            )
+            return int(datetime.fromisoformat(value.removesuffix("Z")).replace(tzinfo=timezone.utc).timestamp())
     except ValueError:  # the right pattern, but no such day: the 31st of February
         pass
     raise refusal(
-        "The option 'start_date' must be a date such as 2025-12-01 or 2025-12-01T00:00:00Z, "
-        f"but it is {_shown(value)}."
+        f"The option 'start_date' must be a date such as 2025-12-01 or 2025-12-01T00:00:00Z, but it is {_shown(value)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Words that tell apart the many retellings of one written text: devices, versions, sites, names, small talk."""
+"""Words that tell apart the many retellings of one text: devices, versions, sites, names, small talk."""
 
 from __future__ import annotations
 
@@ -26,20 +26,23 @@ _DEVICES = (
     "a laptop on the van's hotspot",
 )
 _SITE_FIRST = (
-    "North", "South", "East", "West", "Harbour", "Mill", "Quarry", "Station", "Canal", "Bridge", "Orchard", "Foundry",
-    "Airport", "Ferry", "Granary", "Copper", "Tannery", "Priory", "Windmill", "Railway", "Lime", "Chapel", "Forge", "Dock",
+    "North", "South", "East", "West", "Harbour", "Mill", "Quarry", "Station", "Canal", "Bridge", "Orchard",
+    "Foundry", "Airport", "Ferry", "Granary", "Copper", "Tannery", "Priory", "Windmill", "Railway", "Lime",
+    "Chapel", "Forge", "Dock",
 )  # fmt: skip
 _SITE_SECOND = (
-    "gate yard", "side depot", "lane store", "road hangar", "row warehouse", "park cabin", "field compound", "end shed",
-    "bank site", "hill stockroom", "cross workshop", "point container", "court tool crib", "wharf bay",
+    "gate yard", "side depot", "lane store", "road hangar", "row warehouse", "park cabin", "field compound",
+    "end shed", "bank site", "hill stockroom", "cross workshop", "point container", "court tool crib",
+    "wharf bay",
 )  # fmt: skip
 _ROLES = (
-    "yard manager", "storekeeper", "site engineer", "office administrator", "project lead", "stock controller",
-    "fleet coordinator", "IT contractor", "bookkeeper", "foreman", "tool room attendant", "operations director",
+    "yard manager", "storekeeper", "site engineer", "office administrator", "project lead",
+    "stock controller", "fleet coordinator", "IT contractor", "bookkeeper", "foreman",
+    "tool room attendant", "operations director",
 )  # fmt: skip
 _OPENINGS = (
-    "Hello,", "Hi team,", "Good morning,", "Hi there,", "Dear support,", "Good afternoon,", "Hey,", "To whom it may concern,",
-    "Hello Tallyroost,", "Morning all,",
+    "Hello,", "Hi team,", "Good morning,", "Hi there,", "Dear support,", "Good afternoon,", "Hey,",
+    "To whom it may concern,", "Hello Tallyroost,", "Morning all,",
 )  # fmt: skip
 _TRIED = (
     "We already signed out and in again, which made no difference.",
@@ -66,30 +69,32 @@ _IMPACT = (
     "Customers on job {job} have begun to ask.",
 )
 _CLOSINGS = (
-    "Thanks in advance!", "Kind regards", "Best wishes from {site}", "Thank you for looking into it.", "Cheers",
-    "Please call me back on extension {people}{people}.", "Looking forward to your answer.", "Many thanks",
-    "Regards from the {site} crew", "Any hint is welcome.",
+    "Thanks in advance!", "Kind regards", "Best wishes from {site}", "Thank you for looking into it.",
+    "Cheers", "Please call me back on extension {people}{people}.", "Looking forward to your answer.",
+    "Many thanks", "Regards from the {site} crew", "Any hint is welcome.",
 )  # fmt: skip
 _FIRST_NAMES = (
-    "Amara", "Bruno", "Chiara", "Dmitri", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Keiko", "Liam", "Mariana",
-    "Nils", "Oksana", "Pedro", "Quinn", "Rosa", "Sanjay", "Tove", "Umar", "Vera", "Wanda", "Xavier", "Yusuf", "Zofia",
-    "Aoife", "Bongani", "Celeste", "Dafydd", "Eun-ji", "Freya", "Gideon", "Hana", "Ivo", "Jamila", "Kofi", "Leila",
+    "Amara", "Bruno", "Chiara", "Dmitri", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Keiko",
+    "Liam", "Mariana", "Nils", "Oksana", "Pedro", "Quinn", "Rosa", "Sanjay", "Tove", "Umar", "Vera",
+    "Wanda", "Xavier", "Yusuf", "Zofia", "Aoife", "Bongani", "Celeste", "Dafydd", "Eun-ji", "Freya",
+    "Gideon", "Hana", "Ivo", "Jamila", "Kofi", "Leila",
 )  # fmt: skip
 _LAST_NAMES = (
-    "Abara", "Bergström", "Castellani", "Dlamini", "Eriksen", "Fontaine", "Grygorenko", "Haddad", "Ibarra", "Jankowski",
-    "Kaplan", "Lindqvist", "Moreau", "Nakagawa", "Okafor", "Pereira", "Quispe", "Rasmussen", "Sharma", "Tremblay",
-    "Ueda", "Vasquez", "Whitfield", "Xu", "Yılmaz", "Zielinski", "Ashworth", "Brandt", "Cohen", "Doyle", "Esposito",
-    "Ferreira", "Gallagher", "Hofmann", "Iversen", "Jovanović",
+    "Abara", "Bergström", "Castellani", "Dlamini", "Eriksen", "Fontaine", "Grygorenko", "Haddad", "Ibarra",
+    "Jankowski", "Kaplan", "Lindqvist", "Moreau", "Nakagawa", "Okafor", "Pereira", "Quispe", "Rasmussen",
+    "Sharma", "Tremblay", "Ueda", "Vasquez", "Whitfield", "Xu", "Yildiz", "Zielinski", "Ashworth", "Brandt",
+    "Cohen", "Doyle", "Esposito", "Ferreira", "Gallagher", "Hofmann", "Iversen", "Jovanović",
 )  # fmt: skip
 _COMPANY_FIRST = (
-    "Harborline", "Kestrel", "Bluestone", "Fjordmark", "Redgate", "Sunfield", "Ironbridge", "Larkspur", "Northwind",
-    "Oakhollow", "Pinecrest", "Quayside", "Ridgeway", "Silverbrook", "Thornbury", "Umberfield", "Vantage Hill", "Westmoor",
-    "Yarrow", "Zephyr Point", "Alderbank", "Brightwater", "Cobblestone", "Drumlin",
+    "Harborline", "Kestrel", "Bluestone", "Fjordmark", "Redgate", "Sunfield", "Ironbridge", "Larkspur",
+    "Northwind", "Oakhollow", "Pinecrest", "Quayside", "Ridgeway", "Silverbrook", "Thornbury", "Umberfield",
+    "Vantage Hill", "Westmoor", "Yarrow", "Zephyr Point", "Alderbank", "Brightwater", "Cobblestone",
+    "Drumlin",
 )  # fmt: skip
 _COMPANY_SECOND = (
-    "Scaffolding", "Event Rigging", "Landscaping", "Roofing", "Tool Hire", "Utilities", "Film Services", "Civil Works",
-    "Electrical", "Joinery", "Marine Services", "Solar", "Facilities", "Crane Hire", "Stage & Light", "Water Works",
-    "Restoration", "Rail Maintenance", "Archaeology", "Disaster Relief",
+    "Scaffolding", "Event Rigging", "Landscaping", "Roofing", "Tool Hire", "Utilities", "Film Services",
+    "Civil Works", "Electrical", "Joinery", "Marine Services", "Solar", "Facilities", "Crane Hire",
+    "Stage & Light", "Water Works", "Restoration", "Rail Maintenance", "Archaeology", "Disaster Relief",
 )  # fmt: skip
 
 COMPANY_NAMES = len(_COMPANY_FIRST) * len(_COMPANY_SECOND)
@@ -97,7 +102,7 @@ COMPANY_NAMES = len(_COMPANY_FIRST) * len(_COMPANY_SECOND)
 
 
 def retold(subject: str, description: str, index: int, draw: random.Random) -> tuple[str, str]:
-    """Subject and description of a written ticket with details of its own, among them a job number no other ticket has."""
+    """Subject and description with details of the ticket's own, among them a job number no other one has."""
     details = {
         "site": site(draw),
         "version": app_version(draw),
@@ -124,7 +129,7 @@ def _subject_retold(subject: str, details: dict[str, object], draw: random.Rando
             "{subject} ({job})",
             "{subject} - {site}",
             "{site}: {subject}",
-            "{subject} on version {version}",
+            "{subject} [{version}]",
             "{job}: {subject}",
             "{subject} ({site}, {version})",
         )

@@ -14,7 +14,7 @@ from source_zendesk_stub.source import SourceZendeskStub
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airbyte_cdk.models.airbyte_protocol import ConnectorSpecification
+    from airbyte_cdk.models import ConnectorSpecification
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -35,7 +35,7 @@ class Entrypoint(AirbyteEntrypoint):
 def run() -> None:
     """Run the command of the process's arguments; messages go to standard output, one a line.
 
-    A refusal is one message and exit code 1; anything else that escapes is a bug, which the CDK reports in full.
+    A refusal is one message and exit code 1. Anything else that escapes is a bug, reported by the CDK in full.
     """
     entrypoint = Entrypoint(SourceZendeskStub())
     try:

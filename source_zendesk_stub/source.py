@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airbyte_cdk.models.airbyte_protocol import (
+from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
@@ -52,9 +52,7 @@ class SourceZendeskStub(AbstractSource):
     def check(self, logger: Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the configuration can be read; there is nothing to connect to."""
         succeeded, sentence = self.check_connection(logger, config)
-        return AirbyteConnectionStatus(
-            status=Status.SUCCEEDED if succeeded else Status.FAILED, message=sentence
-        )
+        return AirbyteConnectionStatus(status=Status.SUCCEEDED if succeeded else Status.FAILED, message=sentence)
 
     def check_connection(self, logger: Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:  # noqa: ARG002
         """Success, or a sentence that says what is wrong."""
@@ -123,9 +121,7 @@ def _refuse_unknown_streams(catalog: ConfiguredAirbyteCatalog) -> None:
             )
 
 
-def _refuse_malformed_states(
-    catalog: ConfiguredAirbyteCatalog, states: list[AirbyteStateMessage] | None
-) -> None:
+def _refuse_malformed_states(catalog: ConfiguredAirbyteCatalog, states: list[AirbyteStateMessage] | None) -> None:
     """Look at every state before the first record is read: a late refusal would leave a sync half done."""
     try:
         manager = ConnectorStateManager(state=states)

@@ -14,7 +14,7 @@ from source_zendesk_stub.errors import refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
-    from airbyte_cdk.models.airbyte_protocol import SyncMode
+    from airbyte_cdk.models import SyncMode
 
     from source_zendesk_stub.config import Settings
     from source_zendesk_stub.timeline import Timeline, Version
@@ -42,8 +42,8 @@ class Feed(Protocol):
 class GeneratedStream(Stream, CheckpointMixin):
     """A stream whose records are made while they are read.
 
-    The state is the moment of the last delivered change in epoch seconds, as a string, under the cursor's name. As no
-    two changes of a stream share a second and they are read in order, a read from a state is exact.
+    The state is the moment of the last delivered change in epoch seconds, as a string, under the cursor's
+    name. No two changes of a stream share a second and they are read in order: a read from a state is exact.
     """
 
     primary_key = "id"

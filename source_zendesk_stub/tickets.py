@@ -1,8 +1,8 @@
 """Tickets: written problems, told by customers, on their way from new to closed.
 
-Four tickets in a row tell one problem in four ways: two come from one organization, the others from two more. So
-every organization has duplicates in other words, and every problem is known to several organizations. The first
-tickets are exactly as written; once every problem was told, details tell the next ones apart.
+Four tickets in a row tell one problem in four ways: two come from one organization, the others from two
+more. So every organization has duplicates in other words, and every problem is known to several organizations.
+The first tickets are exactly as written; once every problem was told, details tell the next ones apart.
 """
 
 from __future__ import annotations
@@ -47,20 +47,22 @@ _CUSTOM_STATUS = {
     status: 6_481_274_110_991 + number
     for number, status in enumerate(("new", "open", "pending", "hold", "solved", "closed"))
 }
-_FIELD_TOPIC, _FIELD_PLATFORM, _FIELD_VERSION, _FIELD_SITE = (
-    360_042_771_511 + number * 40 for number in range(4)
-)
+_FIELD_TOPIC, _FIELD_PLATFORM, _FIELD_VERSION, _FIELD_SITE = (360_042_771_511 + number * 40 for number in range(4))
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What never changes about a ticket: who has which problem, and the way of its status."""
+    """What never changes about a ticket: who has which problem, and the way of its status.
+
+    A ticket that already was under way when the world began was created so many `hours` before its first moment.
+    """
 
     index: int
     problem: written.Problem
     telling: written.Telling
     organization: int
     path: tuple[str, ...]
+    hours: int
 
     def status(self, revision: int) -> str:
         """The status after this many changes."""
@@ -90,12 +92,12 @@ class Tickets:
 
     def record(self, version: Version) -> dict[str, object]:
         """The ticket as the API delivers it."""
-        if version.deleted:
-            return _tombstone(version)
         story = self._story(version.index)
+        if version.deleted:
+            return _tombstone(version, story)
         draw = self.world.draw("ticket details", version.index)
         return without_nulls(
-            _identity(version, story.status(version.revision))
+            _identity(version, story.status(version.revision), story.hours)
             | _words(story, draw)
             | self._people(story, version, draw)
             | _classification(story, version, draw)
@@ -106,12 +108,14 @@ class Tickets:
         draw = self.world.draw("tickets", index)
         group, place = divmod(index, TELLINGS)
         problem = _problem_of(group)
+        path = self._path(index, place, draw)
         return Story(
             index=index,
             problem=problem,
             telling=problem.tellings[place % len(problem.tellings)],
             organization=self._organization(group, place),
-            path=self._path(index, place, draw),
+            path=path,
+            hours=0 if path[0] == "new" else draw.randint(1, 400),
         )
 
     def _organization(self, group: int, place: int) -> int:
@@ -119,7 +123,10 @@ class Tickets:
         return (group + 1 + (0, 0, 1, 3)[place]) % self.world.settings.organizations
 
     def _path(self, index: int, place: int, draw: random.Random) -> tuple[str, ...]:
-        """The rest of a ticket's way. Old tickets of day 1 are further on; the newest of them, and later ones, start at new."""
+        """The rest of a ticket's way.
+
+        Old tickets of day 1 are further on; the newest of them start at new, as later ones do.
+        """
         path = draw.choice(PATHS)
         age = 1 - index / self.world.settings.tickets
         if age <= 0 or (age <= 1 / 8 and place < 2):  # noqa: PLR2004 - an eighth; two colleagues
@@ -160,14 +167,14 @@ def _statuses_by_age(age: float) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return ("solved", "pending", "hold", "open", "new"), (2, 3, 2, 8, 5)
 
 
-def _identity(version: Version, status: str) -> dict[str, object]:
+def _identity(version: Version, status: str, hours: int) -> dict[str, object]:
     number = ticket_id(version.index)
     return {
         "id": number,
         "url": f"{API_URL}/tickets/{number}.json",
         "status": status,
         "custom_status_id": _CUSTOM_STATUS[status],
-        "created_at": timestamp(version.created),
+        "created_at": timestamp(version.created - hours * 3600),
         "updated_at": timestamp(version.updated),
         "generated_timestamp": version.updated,
     }
@@ -222,9 +229,9 @@ def _extras() -> dict[str, object]:
     }
 
 
-def _tombstone(version: Version) -> dict[str, object]:
+def _tombstone(version: Version, story: Story) -> dict[str, object]:
     """A deleted ticket, as the incremental export tells of it: status `deleted` and no content."""
-    return _identity(version, "closed") | {
+    return _identity(version, "closed", story.hours) | {
         "status": "deleted",
         "_ab_cdc_deleted_at": timestamp(version.updated),
     }

@@ -1,12 +1,12 @@
-"""When records are created, changed and deleted: plain arithmetic, so that any day of any world is reached at once.
+"""When records are created, changed and deleted: plain arithmetic, so that any day is reached at once.
 
-Every record has an index. The first `count` exist on day 1; each later day brings `arrivals` more. A record changes
-every `interval` days, on the days d with (d - 2 - index) divisible by the interval, until its life ends. Nothing is
-remembered: which version of a record stands on a given day, and when it came to be, follows from the index alone.
-So a world of a million records needs no more memory than one of ten.
+Every record has an index. The first `count` exist on day 1; each later day brings `arrivals` more. A record
+changes every `interval` days, on the days d with (d - 2 - index) divisible by the interval, until its life ends.
+Nothing is remembered: which version of a record stands on a given day, and when it came to be, follows from the
+index alone. So a world of a million records needs no more memory than one of ten.
 
-Every change has a second of its own, and changes are told in the order of their seconds. Hence a state that holds the
-second of the last delivered record is exact: "later than the state" loses nothing and repeats nothing.
+Every change has a second of its own, and changes are told in the order of their seconds. Hence a state that
+holds the second of the last delivered record is exact: "later than the state" loses nothing, repeats nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HISTORY = 90 * SECONDS_OF_A_DAY
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """How often a record changes before it rests for good (None: for ever), and whether the last change deletes it."""
+    """How often a record changes (None: for ever), and whether the last change deletes it."""
 
     changes: int | None
     ends_in_deletion: bool = False
@@ -42,12 +42,12 @@ class Life:
 
 
 _UNCHANGED = Life(changes=0)
-"""What a record's life looks like before its first occasion to change: asking for the real one would cost a draw."""
+"""A record's life before its first occasion to change: asking for the real one would cost a draw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One record as it stands on a day. Times are epoch seconds; revision 0 is the record as it was created."""
+    """One record as it stands on a day; revision 0 is as it was created. Times are epoch seconds."""
 
     index: int
     revision: int
@@ -60,8 +60,8 @@ class Version:
 class Timeline:
     """The history of one stream.
 
-    `most_changes` is an upper limit of every life's changes, if there is one: days long after a record's creation need
-    not look at it again, which keeps the cost of a day even.
+    `most_changes` is an upper limit of every life's changes, if there is one: days long after a record's
+    creation need not look at it again, which keeps the cost of a day even.
     """
 
     count: int
@@ -71,7 +71,7 @@ class Timeline:
     most_changes: int | None = None
 
     def versions(self, day: int, after: int, *, deletions: bool) -> Iterator[Version]:
-        """The records as of the end of `day` whose last change came later than `after`, in the order of these changes.
+        """The records as of `day` whose last change came later than `after`, in the order of these changes.
 
         A record that was deleted appears as its deletion, or not at all without `deletions`.
         """
@@ -106,9 +106,7 @@ class Timeline:
 
     def _changing(self, day: int) -> range:
         """The indices that have an occasion to change on this day."""
-        oldest = (
-            0 if self.most_changes is None else self._existing(day - 1 - self.interval * self.most_changes)
-        )
+        oldest = 0 if self.most_changes is None else self._existing(day - 1 - self.interval * self.most_changes)
         first = oldest + (day - 2 - oldest) % self.interval
         return range(first, self._existing(day - 1), self.interval)
 

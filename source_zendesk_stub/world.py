@@ -1,4 +1,4 @@
-"""What the streams share: identifiers of Zendesk's shape, who belongs to which organization, and seeded draws."""
+"""What the streams share: identifiers of Zendesk's shape, who belongs where, and seeded draws."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class World:
     settings: Settings
 
     def draw(self, stream: str, index: int) -> random.Random:
-        """A source of randomness of its own for each record: the same for the same seed, in whatever order they are read."""
+        """Randomness of each record's own: the same for the same seed, in whatever order they are read."""
         return random.Random(f"{self.settings.seed}/{stream}/{index}")
 
     @property
@@ -39,7 +39,7 @@ class World:
         return None if user < self.agents else (user - self.agents) % self.settings.organizations
 
     def member(self, organization: int, draw: random.Random) -> int:
-        """The index of a customer's user who belongs to this organization, or of any customer where it has no member."""
+        """The index of a user of this organization, or of any customer where it has none."""
         customers = self.settings.users - self.agents
         members = range(organization, customers, self.settings.organizations) or range(customers)
         return self.agents + draw.choice(members)

@@ -1,8 +1,8 @@
 """The texts that people wrote: problems in several customers' words, and the articles that solve them.
 
 `content/tickets/TOPIC.md` holds problems (`# key`), each told by several customers (`## subject`, then the
-description). `content/articles/NAME.html` holds an article; a comment in its first line gives the title, the section
-and the labels, parted by bars.
+description). `content/articles/NAME.html` holds an article; a comment in its first line gives the title, the
+section and the labels, parted by bars.
 """
 
 from __future__ import annotations

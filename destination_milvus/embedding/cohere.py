@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import httpx2
 import orjson
 
-from destination_milvus.config import Advanced, CohereEmbedding
 from destination_milvus.embedding import answers, failures
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.credentials import checked_key
@@ -17,8 +17,11 @@ from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedd
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
-from destination_milvus.embedding.retries import Retries
 from destination_milvus.errors import ConfigError, InternalError
+
+if TYPE_CHECKING:
+    from destination_milvus.config import Advanced, CohereEmbedding
+    from destination_milvus.embedding.retries import Retries
 
 DEFAULT_MODEL = "embed-multilingual-v3.0"
 
@@ -49,8 +52,8 @@ KNOWN_MODELS: Mapping[str, KnownModel] = {
 }
 
 LIMITS = Limits(inputs=96, tokens_per_input=None, tokens_per_request=128_000)
-"""Texts a request: API reference, "Embed". Longer texts are cut off by the service (`truncate`), as its default is and as
-the existing connector does; `max_tokens` tells where, so that `check` can warn."""
+"""Texts a request: API reference, "Embed". Longer texts are cut off by the service (`truncate`), which is its
+default and what the existing connector gets; `max_tokens` tells where, so that `check` can warn."""
 
 
 def cohere_embedder(

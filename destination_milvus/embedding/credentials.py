@@ -5,12 +5,15 @@ A key with a line break fails deep inside the HTTP library, in a message that qu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-from destination_milvus.embedding.failures import Service
 from destination_milvus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from destination_milvus.embedding.failures import Service
 
 
 def checked_key(secret: SecretStr, service: Service) -> str:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.failures import RequestRefused, RetryLater
-from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits, Piece, measure, pack
 from destination_milvus.embedding.retries import Retries, persist
 from destination_milvus.embedding.usage import Meter, Usage
@@ -19,10 +18,13 @@ from destination_milvus.errors import ConfigError
 from destination_milvus.model import Refusal, Vector
 from destination_milvus.tokenizer import count_tokens
 
+if TYPE_CHECKING:
+    from destination_milvus.embedding.pace import Pace
+
 Send: TypeAlias = Callable[[Sequence[str]], Answer]
 """One request. Raises RetryLater, RequestRefused or ConfigError, and no foreign exception."""
 
-Results: TypeAlias = dict[int, Vector | Refusal]
+Results: TypeAlias = "dict[int, Vector | Refusal]"
 """By the position of the text."""
 
 ALL_REFUSED = 8
@@ -100,9 +102,7 @@ class EndpointEmbedder:
         """
         exact = self._tokens_per_minute is not None
         measured = measure(texts, self._model.limits, count_tokens, exact=exact)
-        results: Results = {
-            position: size for position, size in enumerate(measured) if isinstance(size, Refusal)
-        }
+        results: Results = {position: size for position, size in enumerate(measured) if isinstance(size, Refusal)}
         pieces = [size for size in measured if isinstance(size, Piece)]
         for batch in pack(pieces, self._inputs, self._tokens_per_request()):
             results |= self._divide(batch)

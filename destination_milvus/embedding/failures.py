@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from destination_milvus.errors import ConfigError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class ErrorAnswer:
     """Seconds after which it wants to be asked again."""
 
 
-class RetryLater(TransientError):
+class RetryLater(TransientError):  # noqa: N818 - says what to do
     """The same request may succeed if it is sent again."""
 
     def __init__(self, message: str, *, wait: float | None = None, attempts: int | None = None) -> None:
@@ -58,7 +61,7 @@ class RetryLater(TransientError):
         """Most times to try; None for as often as the deadline allows."""
 
 
-class RequestRefused(Exception):
+class RequestRefused(Exception):  # noqa: N818 - says what happened
     """The service rejects this request for what is in it."""
 
     def __init__(self, reason: str) -> None:
@@ -228,6 +231,4 @@ def _mistake(answer: ErrorAnswer, service: Service, label: str) -> str:
             f"{service.name} does not know the model, or not these settings for it ({label}): "
             f"check {service.model}, its dimensions and {service.address}."
         )
-    return (
-        f"{service.name} does not take embedding requests at this address ({label}): check {service.address}."
-    )
+    return f"{service.name} does not take embedding requests at this address ({label}): check {service.address}."

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from destination_milvus.embedding.usage import Meter, Usage
-from destination_milvus.model import Refusal, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from destination_milvus.model import Refusal, Vector
 
 DIMENSIONS = 1536
 """As the fake embedder of Airbyte's own vector destinations has."""

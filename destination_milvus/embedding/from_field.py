@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from destination_milvus.config import FromFieldEmbedding
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import InternalError
-from destination_milvus.model import Refusal, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from destination_milvus.config import FromFieldEmbedding
+    from destination_milvus.model import Refusal, Vector
 
 MAX_TOKENS = 2**31 - 1
 """No model reads the text."""

@@ -11,16 +11,19 @@ import hashlib
 import os
 import zlib
 from array import array
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from destination_milvus.embedding.packing import UNENCODABLE, is_encodable
 from destination_milvus.embedding.usage import Meter, Usage
 from destination_milvus.errors import ConfigError, InternalError
-from destination_milvus.model import Refusal, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from destination_milvus.model import Refusal, Vector
 
 try:
     import numpy as np
@@ -43,11 +46,6 @@ The model reads no further: the rest of a longer text does not count."""
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-
-
-class _Embedded(NamedTuple):
-    vector: Vector
-    tokens: int
 
 
 class LocalEmbedder:

@@ -1,8 +1,8 @@
 """OpenAI, Azure OpenAI, and the many services that speak OpenAI's API, through OpenAI's own client.
 
-The client keeps what it is good at: authentication, addresses, proxies, connections, its exceptions. Its typed parsing is
-left out, which costs more than all the rest of a request (150 µs against 42 µs an input): the raw response is
-asked for and decoded here. Its retries are switched off: they live in `retries`.
+The client keeps what it is good at: authentication, addresses, proxies, connections, its exceptions. Its typed
+parsing is left out, which costs more than all the rest of a request (150 µs against 42 µs an input): the raw
+response is asked for and decoded here. Its retries are switched off: they live in `retries`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import httpx2
 import openai
 
-from destination_milvus.config import (
-    Advanced,
-    AzureOpenAIEmbedding,
-    OpenAICompatibleEmbedding,
-    OpenAIEmbedding,
-)
 from destination_milvus.embedding import answers, failures
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.credentials import checked_address, checked_key
@@ -27,8 +22,16 @@ from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedd
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
-from destination_milvus.embedding.retries import Retries
 from destination_milvus.errors import ConfigError, InternalError, ModelMismatch
+
+if TYPE_CHECKING:
+    from destination_milvus.config import (
+        Advanced,
+        AzureOpenAIEmbedding,
+        OpenAICompatibleEmbedding,
+        OpenAIEmbedding,
+    )
+    from destination_milvus.embedding.retries import Retries
 
 DEFAULT_MODEL = "text-embedding-3-small"
 
@@ -51,9 +54,7 @@ NO_KEY = "none"
 
 OPENAI = Service("OpenAI", "embedding.openai_key", "embedding.model", "embedding.base_url")
 AZURE = Service("Azure OpenAI", "embedding.openai_key", "embedding.deployment", "embedding.api_base")
-COMPATIBLE = Service(
-    "The embedding service", "embedding.api_key", "embedding.model_name", "embedding.base_url"
-)
+COMPATIBLE = Service("The embedding service", "embedding.api_key", "embedding.model_name", "embedding.base_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +193,7 @@ def _shape(model: str, dimensions: int | None) -> tuple[int, dict[str, int]]:
             "or choose a text-embedding-3 model, which can shorten."
         )
     if dimensions > known.dimensions:
-        raise ConfigError(
-            f"{model} returns at most {known.dimensions} dimensions: lower embedding.dimensions."
-        )
+        raise ConfigError(f"{model} returns at most {known.dimensions} dimensions: lower embedding.dimensions.")
     return dimensions, {"dimensions": dimensions}
 
 

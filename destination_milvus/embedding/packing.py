@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from destination_milvus.model import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,7 @@ def measure(
     """
     sizes = [_utf8_length(text) for text in texts]
     if exact or not _surely_within(sizes, limits):
-        sizes = [
-            size if size is None else count_tokens(text) for text, size in zip(texts, sizes, strict=True)
-        ]
+        sizes = [size if size is None else count_tokens(text) for text, size in zip(texts, sizes, strict=True)]
     return [
         _piece_or_refusal(Piece(position, text, size or 0), limits, encodable=size is not None)
         for position, (text, size) in enumerate(zip(texts, sizes, strict=True))
