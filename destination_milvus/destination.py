@@ -169,16 +169,17 @@ def write_stream(config: Config, catalog: Mapping[str, Json], stream: ByteStream
         dimensions=embedder.dimensions,
         named=_names_its_model(config),
     )
+    plans = _with_generations(plans, milvus)
     sync = Sync(
-        _with_generations(plans, milvus),
+        plans,
         Committer(
             store=milvus,
             embedder=embedder,
-            chunker=Chunker(config.processing),
+            chunker=Chunker.configured(config.processing),
             shape=_shape(config, embedder, milvus.layout),
             skip_bad_records=config.advanced.bad_records == "skip",
         ),
-        DocumentBuilder(config.processing, milvus.layout.reserved),
+        {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
         emit,
         limits=Limits(batches_in_flight=config.advanced.concurrency),
         vector_field=_vector_field(config),
@@ -200,6 +201,16 @@ def _shape(config: Config, embedder: Embedder, layout: Layout) -> str:
     """All that decides what rows look like: when it changes, every record is written anew, and embedded if it must."""
     processing = config.processing.model_dump(mode="json")
     return identity.shape(embedder.identity, CHUNKER_VERSION, processing, layout.vector_field, layout.text_field)
+
+
+def _builder(config: Config, plan: StreamPlan, layout: Layout) -> DocumentBuilder:
+    vector_field = _vector_field(config)
+    return DocumentBuilder.configured(
+        config.processing,
+        reserved=layout.reserved,
+        protected=plan.protected,
+        omitted=() if vector_field is None else (vector_field.path[0],),
+    )
 
 
 def _vector_field(config: Config) -> VectorField | None:

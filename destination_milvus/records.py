@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from destination_milvus import identity
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
-from destination_milvus.rows import MAX_VARCHAR_BYTES
+from destination_milvus.rows import MAX_VARCHAR_BYTES, META_CHANGES
 from destination_milvus.text import DocumentBuilder
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
@@ -137,7 +137,7 @@ def change_of(
     Args:
         record: as it came.
         plan: of its stream, with its generation resolved.
-        builder: makes the document.
+        builder: makes the documents of the stream.
         random_id: identity of the record where the stream gives it none.
         vector_field: where the record carries its vector, if it does.
 
@@ -151,7 +151,7 @@ def change_of(
         return Delete(key)
     if plan.generation is None:
         raise InternalError(f'Stream "{plan.identifier}" was read before its generation was known.')
-    document = _document(record, plan, builder, key, vector_field)
+    document = _document(record, builder, key, vector_field)
     return Upsert(key, plan.generation, document, lookup=keyed)
 
 
@@ -183,21 +183,14 @@ def _at(data: Json, path: KeyPath) -> Json:
 
 
 def _document(
-    record: Record, plan: StreamPlan, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None
+    record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None
 ) -> Document:
-    if vector_field is None:
-        return builder.build(record.data, record.emitted_at, protected=plan.protected, earlier=record.changes)
-    vector = _vector(_at(record.data, vector_field.path), vector_field, key)
-    rest = _without(record.data, vector_field.path)
-    document = builder.build(rest, record.emitted_at, protected=plan.protected, earlier=record.changes)
-    return Document(document.text, document.context, document.metadata, document.emitted_at, vector)
-
-
-def _without(data: Mapping[str, Json], path: KeyPath) -> Mapping[str, Json]:
-    first, *rest = path
-    if not rest:
-        return {name: value for name, value in data.items() if name != first}
-    return {name: _without(value, tuple(rest)) if name == first else value for name, value in data.items()}
+    vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
+    built = builder.build(record.data, record.emitted_at, vector)
+    changes = [*record.changes, *(change.as_json() for change in built.changes)]
+    if not changes:
+        return built.document
+    return replace(built.document, metadata={**built.document.metadata, META_CHANGES: changes})
 
 
 def _vector(value: Json, field: VectorField, key: RecordKey) -> Vector:

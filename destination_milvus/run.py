@@ -124,7 +124,7 @@ def _json_file(path: str, what: str) -> Mapping[str, Json]:
 def _set_up_logging(output: Output) -> None:
     root = logging.getLogger()
     root.handlers = [LogHandler(output)]
-    root.setLevel(logging.WARNING)
+    root.setLevel(logging.CRITICAL + 1)  # libraries log what they work on: texts, keys, requests
     logging.getLogger("airbyte").setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
     logging.getLogger("airbyte").handlers = []
 

@@ -154,7 +154,7 @@ class Sync:
         self,
         plans: Mapping[StreamName, StreamPlan],
         committer: Committer,
-        builder: DocumentBuilder,
+        builders: Mapping[StreamName, DocumentBuilder],
         emit: Callable[[bytes], None],
         *,
         limits: Limits,
@@ -163,7 +163,7 @@ class Sync:
         self._plans = plans
         self._store: VectorStore = committer.store
         self._skips_bad_records = committer.skip_bad_records
-        self._builder = builder
+        self._builders = builders
         self._emit = emit
         self._limits = limits
         self._vector_field = vector_field
@@ -227,7 +227,7 @@ class Sync:
             )
         self.progress.read += 1
         try:
-            change = change_of(record, plan, self._builder, uuid4().hex, self._vector_field)
+            change = change_of(record, plan, self._builders[stream], uuid4().hex, self._vector_field)
         except BadRecord as error:
             if not self._skips_bad_records:
                 raise

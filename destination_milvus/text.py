@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from fnmatch import translate
+from html import unescape
 from textwrap import indent
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -145,6 +146,7 @@ class DocumentBuilder:
     """Names that the collection uses itself."""
     protected: frozenset[str] = frozenset()
     """Top-level fields (primary key, cursor) that are never shortened or dropped."""
+    metadata_bytes: int = METADATA_BYTES
     omitted: frozenset[str] = frozenset()
     """Top-level fields that are neither text nor metadata unless a path names them: the vector of `from_field`."""
 
@@ -156,6 +158,7 @@ class DocumentBuilder:
         reserved: Iterable[str] = (),
         protected: Iterable[str] = (),
         omitted: Iterable[str] = (),
+        metadata_bytes: int = METADATA_BYTES,
     ) -> DocumentBuilder:
         """The builder of a configuration, and of what its stream and collection need."""
         return cls(
@@ -171,6 +174,7 @@ class DocumentBuilder:
             reserved=frozenset(reserved),
             protected=frozenset(protected),
             omitted=frozenset(omitted),
+            metadata_bytes=metadata_bytes,
         )
 
     def build(self, data: Mapping[str, Json], emitted_at: int, vector: Vector | None = None) -> BuiltDocument:
@@ -218,7 +222,7 @@ class DocumentBuilder:
         cleaned = ((names[name], _storable(selected[path], names[name], changes)) for name, path in sources.items())
         metadata = {name: value for name, value in cleaned if value is not None}
         kept = {names[name] for name, path in sources.items() if path in protected}
-        changes += _shrink(metadata, kept)
+        changes += _shrink(metadata, self.metadata_bytes, kept)
         return Metadata(metadata, tuple(dict.fromkeys(changes)))
 
     def _text_values(self, data: Mapping[str, Json]) -> Iterator[tuple[Location, str, Json]]:
@@ -314,10 +318,10 @@ def markdown(html: str) -> str:
     except Exception:  # noqa: BLE001 - whatever the converter stumbles over, the record has a text
         return html
     # the converter gives up without a word on a document nested thousands of levels deep
-    return converted or ("" if _TAGS.sub("", html).isspace() else html)
+    return converted or (html if unescape(_TAG.sub("", html)).strip() else "")
 
 
-_TAGS = re.compile(r"<[^<>]*>|^$")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def _labelled(name: str, value: Json, depth: int = 0) -> str:
@@ -372,6 +376,18 @@ def _free_names(names: Iterable[str], reserved: frozenset[str]) -> dict[str, str
 
 def _storable(value: Json, name: str, changes: list[FieldChange], depth: int = 1) -> Json:
     """The value as Milvus can hold it, and into `changes` what that took away."""
+    if not isinstance(value, dict | list):
+        return _storable_scalar(value, name, changes)
+    if depth == _MAX_DEPTH:
+        changes.append(FieldChange(name, "NULLED", "DESTINATION_FIELD_SIZE_LIMITATION"))
+        return None
+    if isinstance(value, list):
+        return [_storable(item, name, changes, depth + 1) for item in value]
+    names = _free_names(value, frozenset())
+    return {names[key]: _storable(item, name, changes, depth + 1) for key, item in value.items()}
+
+
+def _storable_scalar(value: Json, name: str, changes: list[FieldChange]) -> Json:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -381,20 +397,12 @@ def _storable(value: Json, name: str, changes: list[FieldChange], depth: int = 1
         # all digits stay, the number becomes a text: Airbyte has no other word for it
         changes.append(FieldChange(name, "TRUNCATED", "DESTINATION_TYPECAST_ERROR"))
         return str(value)
-    if not isinstance(value, dict | list):
-        return value
-    if depth == _MAX_DEPTH:
-        changes.append(FieldChange(name, "NULLED", "DESTINATION_FIELD_SIZE_LIMITATION"))
-        return None
-    if isinstance(value, list):
-        return [_storable(item, name, changes, depth + 1) for item in value]
-    names = {key: clean(key) for key in value}
-    return {names[key]: _storable(item, name, changes, depth + 1) for key, item in value.items()}
+    return value
 
 
-def _shrink(metadata: dict[str, Json], protected: set[str]) -> list[FieldChange]:
-    """Bring `metadata` to `METADATA_BYTES`, the largest values first; what is protected stays whatever its size."""
-    excess = len(orjson.dumps(metadata)) - METADATA_BYTES
+def _shrink(metadata: dict[str, Json], size: int, protected: set[str]) -> list[FieldChange]:
+    """Bring `metadata` to `size` bytes, the largest values first; what is protected stays in any case."""
+    excess = len(orjson.dumps(metadata)) - size
     if excess <= 0:
         return []
     changes: list[FieldChange] = []

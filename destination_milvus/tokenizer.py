@@ -65,11 +65,10 @@ def count_tokens(text: str) -> int:
 
 @cache
 def token_lengths() -> bytes:
-    """Length in UTF-8 bytes (1 to 128) of every token, at the index that is its id; 0 where no token has the id."""
-    lengths = bytearray(encoding().n_vocab)
-    for token in encoding().token_byte_values():
-        lengths[encoding().encode_single_token(token)] = len(token)
-    return bytes(lengths)
+    """Length in UTF-8 bytes (1 to 128) of every token of ordinary text, at the index that is its id."""
+    loaded = encoding()
+    ids = range(len(loaded.token_byte_values()))
+    return bytes(map(len, loaded.decode_tokens_bytes(ids)))
 
 
 @cache

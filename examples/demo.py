@@ -15,7 +15,7 @@ from typing import Any
 
 from destination_milvus.config import parse
 from destination_milvus.embedding import create_embedder
-from destination_milvus.rows import literal
+from destination_milvus.rows import literals
 from destination_milvus.store import connect
 
 EXAMPLES = Path(__file__).parent
@@ -90,14 +90,14 @@ def _show(lines: Any) -> dict[str, Any]:
 
 def _search(raw: dict[str, Any]) -> None:
     config = parse(raw)
-    (vector,) = create_embedder(config.embedding, config.advanced).embed([PROBLEM])
+    [vector] = create_embedder(config.embedding, config.advanced).embed([PROBLEM])
     milvus = connect(config.indexing)
     milvus.load_collection(config.indexing.collection)
 
     def nearest(condition: str, fields: list[str]) -> list[dict[str, Any]]:
         hits = milvus.search(
             config.indexing.collection,
-            data=[vector],
+            data=[list(vector)],
             anns_field=config.indexing.vector_field,
             filter=condition,
             limit=12,
@@ -108,7 +108,7 @@ def _search(raw: dict[str, Any]) -> None:
 
     print(f'\nA customer of organization {ORGANIZATION} writes:\n  "{PROBLEM}"\n')
     print("Similar open tickets of that organization (cosine distance):")
-    mine = f'_ab_stream == "tickets" and organization_id == {ORGANIZATION} and status in {literal_list(OPEN)}'
+    mine = f'_ab_stream == "tickets" and organization_id == {ORGANIZATION} and status in {literals(OPEN)}'
     for hit in nearest(mine, ["id", "subject", "status"]):
         entity = hit["entity"]
         print(f"  {1 - hit['distance']:.3f}  #{entity['id']}  {entity['subject']}  ({entity['status']})")
@@ -119,9 +119,6 @@ def _search(raw: dict[str, Any]) -> None:
     milvus.close()
 
 
-def literal_list(values: list[str]) -> str:
-    """A list in Milvus' filter language."""
-    return "[" + ", ".join(map(literal, values)) + "]"
 
 
 def _one_per_record(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:

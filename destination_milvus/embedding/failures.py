@@ -50,7 +50,7 @@ class ErrorAnswer:
     """Seconds after which it wants to be asked again."""
 
 
-class RetryLater(TransientError):  # noqa: N818 - says what to do
+class RetryLater(TransientError):
     """The same request may succeed if it is sent again."""
 
     def __init__(self, message: str, *, wait: float | None = None, attempts: int | None = None) -> None:
@@ -61,7 +61,7 @@ class RetryLater(TransientError):  # noqa: N818 - says what to do
         """Most times to try; None for as often as the deadline allows."""
 
 
-class RequestRefused(Exception):  # noqa: N818 - says what happened
+class RequestRefused(Exception):
     """The service rejects this request for what is in it."""
 
     def __init__(self, reason: str) -> None:

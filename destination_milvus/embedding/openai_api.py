@@ -100,8 +100,7 @@ def openai_embedder(
         api_key=checked_key(embedding.openai_key, OPENAI),
         base_url=address,
         max_retries=0,
-        timeout=TIMEOUT,
-        http_client=http_client,
+        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -125,8 +124,7 @@ def azure_embedder(
         azure_endpoint=checked_address(embedding.api_base, AZURE),
         api_version=AZURE_API_VERSION,
         max_retries=0,
-        timeout=TIMEOUT,
-        http_client=http_client,
+        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -151,8 +149,7 @@ def compatible_embedder(
         api_key=checked_key(embedding.api_key, COMPATIBLE) if key else NO_KEY,
         base_url=checked_address(embedding.base_url, COMPATIBLE),
         max_retries=0,
-        timeout=TIMEOUT,
-        http_client=http_client,
+        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
     )
     name, dimensions = embedding.model_name, embedding.dimensions
     exchange = _Exchange(client, COMPATIBLE, {"model": name}, dimensions, model=None)

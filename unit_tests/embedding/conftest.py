@@ -40,6 +40,7 @@ class EmbeddingService:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request."""
         with self.lock:
             self.requests.append(request)
             reply = self.next_replies.pop(0) if self.next_replies else self.always

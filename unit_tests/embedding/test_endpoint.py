@@ -3,8 +3,8 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +20,9 @@ from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.model import Refusal, Vector
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 QUICK = Retries(deadline=0.4, first_wait=0.001, longest_wait=0.02)
 
 
@@ -34,6 +37,7 @@ class Sender:
         self.lock = threading.Lock()
 
     def __call__(self, texts: Sequence[str]) -> Answer:
+        """One request."""
         with self.lock:
             self.sent.append(list(texts))
             if self.failures:
@@ -102,7 +106,7 @@ def test_one_text_at_fault_costs_a_few_requests_and_no_text_is_embedded_twice() 
 def test_a_service_that_refuses_everything_is_given_up_after_a_few_texts() -> None:
     """Without this a batch of 256 would cost 511 requests, and so would the next one."""
     sender = Sender(frozenset(texts(256)))
-    with pytest.raises(ConfigError, match="None of the first 8 texts could be embedded: .*HTTP 400"):
+    with pytest.raises(ConfigError, match=r"None of the first 8 texts could be embedded: .*HTTP 400"):
         embedder(sender).embed(texts(256))
     assert len(sender.sent) < 8 * ALL_REFUSED
 

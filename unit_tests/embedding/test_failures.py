@@ -117,7 +117,5 @@ def test_a_code_that_is_none_is_not_repeated(code: str) -> None:
         ({"retry-after": format_datetime(NOW - timedelta(days=1), usegmt=True)}, 0.0),
     ],
 )
-def test_both_headers_and_both_forms_of_a_pause_are_understood(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_both_headers_and_both_forms_of_a_pause_are_understood(headers: dict[str, str], seconds: float | None) -> None:
     assert seconds_to_wait(headers, NOW) == seconds

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus.embedding.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -18,9 +21,11 @@ class Clock:
     time: float = 1000.0
 
     def now(self) -> float:
+        """What the clock shows."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
+        """Let time pass."""
         self.time += seconds
 
 
@@ -33,9 +38,7 @@ def starts(pace: Pace, clock: Clock, sizes: list[int]) -> list[float]:
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=60), st.integers(1, 40), st.integers(500, 5000))
-def test_no_minute_holds_more_than_the_ceilings_and_one_request(
-    sizes: list[int], requests: int, tokens: int
-) -> None:
+def test_no_minute_holds_more_than_the_ceilings_and_one_request(sizes: list[int], requests: int, tokens: int) -> None:
     clock = Clock()
     moments = starts(Pace(requests, tokens, now=clock.now, sleep=clock.sleep), clock, sizes)
     for first, moment in enumerate(moments):

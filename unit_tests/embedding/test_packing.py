@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ def test_every_batch_holds_both_limits_or_is_a_single_piece(sizes: list[int], in
 @given(SIZES, st.integers(1, 6), st.integers(1, 20))
 def test_no_batch_could_have_taken_the_next_piece_as_well(sizes: list[int], inputs: int, tokens: int) -> None:
     batches = list(pack(pieces(sizes), inputs, tokens))
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         assert len(batch) == inputs or sum(p.tokens for p in [*batch, following[0]]) > tokens
 
 
@@ -49,7 +50,7 @@ def test_the_bytes_of_a_text_are_never_fewer_than_its_tokens(texts: list[str]) -
         assert size.tokens >= count_tokens(text)
 
 
-@given(st.lists(st.text(alphabet="a _\"\\é語", min_size=1), max_size=8), st.integers(1, 9), st.integers(1, 30))
+@given(st.lists(st.text(alphabet='a _"\\é語', min_size=1), max_size=8), st.integers(1, 9), st.integers(1, 30))
 def test_a_text_is_refused_exactly_if_it_has_more_tokens_than_the_model_reads(
     texts: list[str], per_input: int, per_request: int
 ) -> None:

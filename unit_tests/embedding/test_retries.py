@@ -17,6 +17,7 @@ class Flaky:
         self.calls = 0
 
     def __call__(self) -> int:
+        """One attempt."""
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
