@@ -199,7 +199,7 @@ class _Block:
     def holds(self, start: int, tokens: int, size: int) -> bool:
         """Whether a window of `tokens` and `size` bytes from `start` lies in the block, as far as there is text."""
         inside = bisect_right(self.ends, start) + tokens < len(self.ends) or start + size < self.stop
-        return inside or self.stop == len(self.data)
+        return start >= self.start and (inside or self.stop == len(self.data))
 
     def window(self, start: int, tokens: int) -> int:
         """End of the `tokens` tokens from `start`, in bytes; of the block, where it has fewer."""
@@ -256,10 +256,21 @@ class _Splitting:
             cut = self._cut(start, done, upper)
             excess = self.block.count(start, self._trimmed(start, cut.end)) - self.tokens
             if excess <= 0 or allowed <= 0:
-                return start, cut
+                return self._whole_word(start, done, cut)
             allowed -= max(excess, step)
             step *= 2
         return self._fit(done, done)  # the overlap leaves no room for anything new: do without it
+
+    def _whole_word(self, start: int, done: int, cut: Cut) -> tuple[int, Cut]:
+        """The piece, or if its overlap leaves so little that a word is divided, the one without where that helps."""
+        if start < done and self._divides_word(cut):
+            fresh = self._fit(done, done)
+            return (start, cut) if self._divides_word(fresh[1]) else fresh
+        return start, cut
+
+    def _divides_word(self, cut: Cut) -> bool:
+        around = self.data[cut.end - 1 : cut.end + 1]
+        return len(around) > 1 and around.isalnum()
 
     def _window(self, start: int, allowed: int) -> int:
         """End of the widest piece from `start`, at least one character; without tokens, of one that surely fits."""

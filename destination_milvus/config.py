@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -31,9 +30,24 @@ MAX_CHUNK_SIZE = 8191
 """Tokens: OpenAI's embedding models read 8,192, and the existing connector's limit is one less."""
 
 
+INDEX_TYPE_PATTERN = r"^[A-Z0-9_]+$"
+
+_PATTERNS = {
+    FIELD_NAME_PATTERN: "may hold letters of ASCII, digits and underscores only, must not begin with a digit, and must "
+    "have 1 to 255 characters",
+    INDEX_TYPE_PATTERN: "may hold capital letters, digits and underscores only",
+}
+"""What the patterns ask for, in words."""
+
+
 class _Model(BaseModel):
     # Unknown keys are ignored: configurations written for the existing connector may carry some.
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, regex_engine="python-re")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_set(cls, raw: Any) -> Any:  # noqa: ANN401 - a validator sees raw input
+        return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 
 def _secret(title: str, description: str, order: int, *, optional: bool = False, **extra: Any) -> Any:  # noqa: ANN401
@@ -121,9 +135,7 @@ class OpenAICompatibleEmbedding(_Model):
 
     model_config = ConfigDict(title="OpenAI-compatible")
 
-    mode: Literal["openai_compatible"] = Field(
-        default="openai_compatible", title="Mode", json_schema_extra=_order(0)
-    )
+    mode: Literal["openai_compatible"] = Field(default="openai_compatible", title="Mode", json_schema_extra=_order(0))
     api_key: SecretStr = _secret("API key", "Left empty where the service wants none.", 1, optional=True)
     base_url: str = Field(
         title="Base URL",
@@ -309,13 +321,6 @@ class FieldNameMapping(_Model):
     to_field: str = Field(title="To field name", description="Name in Milvus.", json_schema_extra=_order(1))
 
 
-def _none_is_empty(value: Any) -> Any:  # noqa: ANN401 - a validator sees raw input
-    return [] if value is None else value
-
-
-FieldPaths = Annotated[list[str], BeforeValidator(_none_is_empty)]
-
-
 class Processing(_Model):
     """How records become chunks."""
 
@@ -334,7 +339,7 @@ class Processing(_Model):
         description="Tokens that neighbouring chunks share, so that a sentence at a border is found. Below chunk size.",
         json_schema_extra=_order(1),
     )
-    text_fields: FieldPaths = Field(
+    text_fields: list[str] = Field(
         default=[],
         title="Text fields to embed",
         description=(
@@ -344,7 +349,7 @@ class Processing(_Model):
         examples=[["body", "title", "description", "subject"], ["users.*.name"]],
         json_schema_extra=_order(2, always_show=True),
     )
-    metadata_fields: FieldPaths = Field(
+    metadata_fields: list[str] = Field(
         default=[],
         title="Fields to store as metadata",
         description="Fields that can be filtered by and returned, as dotted paths; * as above. All fields if empty.",
@@ -357,7 +362,7 @@ class Processing(_Model):
         description="Where texts longer than a chunk are cut.",
         json_schema_extra=_order(4, type="object"),
     )
-    field_name_mappings: Annotated[list[FieldNameMapping], BeforeValidator(_none_is_empty)] = Field(
+    field_name_mappings: list[FieldNameMapping] = Field(
         default=[],
         title="Field name mappings",
         description="Fields to rename on the way into Milvus.",
@@ -369,14 +374,14 @@ class Processing(_Model):
         description='Whether the embedded text says which field a text is from, as in "title: …".',
         json_schema_extra=_order(6),
     )
-    html_fields: FieldPaths = Field(
+    html_fields: list[str] = Field(
         default=[],
         title="HTML fields",
         description="Text fields to convert from HTML to Markdown before they are split, as dotted paths.",
         examples=[["body"]],
         json_schema_extra=_order(7),
     )
-    context_fields: FieldPaths = Field(
+    context_fields: list[str] = Field(
         default=[],
         title="Context fields",
         description="Fields repeated on top of every chunk, such as a title; they count in the chunk size.",
@@ -408,9 +413,7 @@ class PasswordAuth(_Model):
 
     model_config = ConfigDict(title="Username/password")
 
-    mode: Literal["username_password"] = Field(
-        default="username_password", title="Mode", json_schema_extra=_order(0)
-    )
+    mode: Literal["username_password"] = Field(default="username_password", title="Mode", json_schema_extra=_order(0))
     username: str = Field(title="Username", description="Name of the Milvus user.", json_schema_extra=_order(1))
     password: SecretStr = _secret("Password", "Password of the Milvus user.", 2)
 
@@ -478,7 +481,9 @@ class Indexing(_Model):
         json_schema_extra=_order(3),
     )
     auth: Auth = Field(
-        title="Authentication", description="How to authenticate with Milvus.", json_schema_extra=_order(2, type="object")
+        title="Authentication",
+        description="How to authenticate with Milvus.",
+        json_schema_extra=_order(2, type="object"),
     )
     db: str = Field(
         default="",
@@ -508,7 +513,7 @@ class Indexing(_Model):
     )
     index_type: str = Field(
         default="AUTOINDEX",
-        pattern=r"^[A-Z0-9_]+$",
+        pattern=INDEX_TYPE_PATTERN,
         title="Index type",
         description="Index of the vector field, for a collection that the connector creates.",
         examples=["AUTOINDEX", "HNSW", "FLAT", "IVF_FLAT"],
@@ -544,7 +549,7 @@ class Advanced(_Model):
     bad_records: Literal["fail", "skip"] = Field(
         default="fail",
         title="Bad records",
-        description="What a record that cannot be stored does: end the sync, or be skipped, counted and named in the log.",
+        description="What a record that cannot be stored does: end the sync, or be skipped and named in the log.",
         json_schema_extra=_order(0),
     )
     concurrency: int = Field(
@@ -579,9 +584,7 @@ class Config(_Model):
         description="How texts become vectors.",
         json_schema_extra={"group": "embedding", "type": "object", "order": 1},
     )
-    processing: Processing = Field(
-        title="Processing", json_schema_extra={"group": "processing", "order": 0}
-    )
+    processing: Processing = Field(title="Processing", json_schema_extra={"group": "processing", "order": 0})
     indexing: Indexing = Field(title="Indexing", json_schema_extra={"group": "indexing", "order": 2})
     omit_raw_text: bool = Field(
         default=False,
@@ -613,8 +616,30 @@ def parse(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors(include_url=False, include_context=False))
+        problems = "; ".join(_problem(detail) for detail in error.errors(include_url=False, include_input=False))
         raise ConfigError(f"The configuration is not valid: {problems}.") from None
+
+
+_MESSAGES = {
+    "missing": "is missing",
+    "union_tag_not_found": "is missing",
+    "union_tag_invalid": "must be one of {expected_tags}",
+    "literal_error": "must be {expected}",
+    "string_type": "must be a text",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+"""What pydantic's kinds of errors are to somebody who fills in a form."""
 
 
 def _problem(detail: Mapping[str, Any]) -> str:
@@ -625,14 +650,14 @@ def _problem(detail: Mapping[str, Any]) -> str:
         for before, part in zip(["", *location], location, strict=False)
         if before not in {"embedding", "text_splitter", "auth"}
     )
-    if detail["type"] == "missing":
-        return f"{path} is missing"
-    if detail["type"] == "union_tag_not_found":
-        return f"{path}.mode is missing"
-    if detail["type"] == "union_tag_invalid":
-        return f"{path}.mode is none of the modes that exist"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{path}: {message}" if path else message
+    kind, context = str(detail["type"]), detail.get("ctx", {})
+    if kind.startswith("union_tag"):
+        path += ".mode"
+    if kind in _MESSAGES:
+        return f"{path or 'it'} {_MESSAGES[kind].format(**context)}"
+    if kind == "string_pattern_mismatch":
+        return f"{path} {_PATTERNS[context['pattern']]}"
+    return f"{path}: {str(detail['msg']).removeprefix('Value error, ')}"
 
 
 def specification() -> dict[str, Any]:

@@ -91,8 +91,10 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
     config = parse(raw)
     _require_cloud_safety(config)
     embedder = create_embedder(config.embedding, config.advanced)
-    _warn_of_long_chunks(config)
+    _warn_of_long_chunks(config, embedder)
     _try_embedding(config, embedder)
+    if store.is_new_database(config.indexing):
+        return  # connecting would create it
     client = store.connect(config.indexing)
     try:
         collection = store.find_collection(client, config)
@@ -135,13 +137,14 @@ def _require_cloud_safety(config: Config) -> None:
         raise ConfigError("indexing.auth must be a token, or username and password, on Airbyte Cloud.")
 
 
-def _warn_of_long_chunks(config: Config) -> None:
-    if config.embedding.mode == "local" and config.processing.chunk_size > LOCAL_CHUNK_SIZE:
+def _warn_of_long_chunks(config: Config, embedder: Embedder) -> None:
+    most = LOCAL_CHUNK_SIZE if config.embedding.mode == "local" else embedder.max_tokens
+    if config.processing.chunk_size > most:
         logger.warning(
-            "processing.chunk_size is %d, but the local model reads about %d tokens of a chunk: what follows them is "
-            "stored and not searched. Lower it.",
+            "processing.chunk_size is %d, but the embedding model reads about %d tokens of a chunk: what follows them "
+            "is stored and not searched. Lower it.",
             config.processing.chunk_size,
-            LOCAL_CHUNK_SIZE,
+            most,
         )
 
 
@@ -150,7 +153,9 @@ def _names_its_model(config: Config) -> bool:
     return getattr(config.embedding, "model", "not optional") is not None
 
 
-def write_stream(config: Config, catalog: Mapping[str, Json], stream: ByteStream, emit: Callable[[bytes], None]) -> None:
+def write_stream(
+    config: Config, catalog: Mapping[str, Json], stream: ByteStream, emit: Callable[[bytes], None]
+) -> None:
     """A sync from a byte stream of protocol lines; `emit` takes each state that is durable, as a line.
 
     Raises:
@@ -160,7 +165,7 @@ def write_stream(config: Config, catalog: Mapping[str, Json], stream: ByteStream
     plans = plan_streams(catalog)
     inbox = Inbox(stream)  # reading begins while the rest is set up
     embedder = create_embedder(config.embedding, config.advanced)
-    _warn_of_long_chunks(config)
+    _warn_of_long_chunks(config, embedder)
     client = store.connect(config.indexing)
     milvus = store.open_store(
         client,
@@ -190,7 +195,9 @@ def write_stream(config: Config, catalog: Mapping[str, Json], stream: ByteStream
     client.close()
 
 
-def _with_generations(plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore) -> dict[StreamName, StreamPlan]:
+def _with_generations(
+    plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore
+) -> dict[StreamName, StreamPlan]:
     return {
         name: plan if plan.generation is not None else resolved(plan, milvus.newest_generation(plan.identifier))
         for name, plan in plans.items()

@@ -54,6 +54,8 @@ class InternalError(DestinationError):
 class BadRecord(DestinationError):
     """One record that cannot be stored as it is, named by its stream and, where it has one, its key."""
 
+    stream: str
+
     def __init__(self, reason: str, *, stream: str, key: str | None = None) -> None:
         where = f'Stream "{stream}"' + (f", record {shorten(key)}" if key is not None else "")
         super().__init__(f"{where}: {reason}", stream=stream)

@@ -5,6 +5,7 @@ All digests are 128-bit BLAKE2b in hex (32 characters): a collision among 10 bil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
@@ -38,6 +39,8 @@ def _one(part: Json) -> str:
 
 
 def _text(part: Json) -> str:
+    if isinstance(part, float) and not math.isfinite(part):
+        return str(part)  # JSON would make null of all of them
     return part if isinstance(part, str) else canonical_json(part)
 
 

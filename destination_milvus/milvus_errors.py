@@ -7,9 +7,9 @@ Milvus says in words is not repeated: it quotes values of the rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from destination_milvus.config import Indexing
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
@@ -56,7 +56,9 @@ _BY_STATUS = {
     ),
     **{
         status: _Meaning(
-            TransientError, "The connection to {where} failed. Check the server's health, then sync again.", retryable=True
+            TransientError,
+            "The connection to {where} failed. Check the server's health, then sync again.",
+            retryable=True,
         )
         for status in ("CANCELLED", "UNKNOWN", "ABORTED", "INTERNAL", "DATA_LOSS")
     },
@@ -65,7 +67,9 @@ _BY_STATUS = {
 _BY_CODE = {
     _CONNECT_FAILED: _BY_STATUS["UNAVAILABLE"],
     _RATE_LIMITED: _Meaning(
-        TransientError, "{where} limits the rate of requests. Lower advanced.concurrency, or sync later.", retryable=True
+        TransientError,
+        "{where} limits the rate of requests. Lower advanced.concurrency, or sync later.",
+        retryable=True,
     ),
     _WRITES_DENIED: _Meaning(
         TransientError, "{where} denies writing: it is out of disk, memory or quota. Make room, then sync again."
@@ -84,9 +88,7 @@ _BY_CODE = {
 }
 
 _BY_WORDS = {
-    "No space left on device": _Meaning(
-        TransientError, "The disk under {where} is full: make room, then sync again."
-    ),
+    "No space left on device": _Meaning(TransientError, "The disk under {where} is full: make room, then sync again."),
     "already opened": _Meaning(
         ConfigError, "{where} is open in another process: Milvus Lite serves one at a time. Close it first."
     ),
@@ -107,14 +109,16 @@ def translated(error: BaseException, indexing: Indexing) -> DestinationError:
         return error
     meaning = _meaning(error)
     where = described(indexing.host)
+    if meaning is None and is_retryable(error):
+        return TransientError(f"{where} was not able to answer for minutes. Sync again later.")
     if meaning is None:
         codes = ", ".join(str(code) for code in _codes(error)) or "none"
         return InternalError(
-            f"{where[0].upper()}{where[1:]} refused a request of the connector ({type(error).__name__}, code {codes}). "
+            f"{where} refused a request of the connector ({type(error).__name__}, code {codes}). "
             "If it goes on, report this with the version of your Milvus."
         )
     sentence = meaning.sentence.format(where=where, collection=indexing.collection, db=indexing.db or "default")
-    return meaning.kind(sentence[0].upper() + sentence[1:])
+    return meaning.kind(sentence)
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -130,10 +134,15 @@ def is_message_too_large(error: BaseException) -> bool:
 
 def described(host: str) -> str:
     """The address for a sentence, without the credentials that it may hold."""
-    if "://" not in host:
-        return f"Milvus Lite ({host})" if host.endswith(".db") else f"Milvus at {host}"
-    parts = urlsplit(host)
-    return f"Milvus at {parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    if "://" not in host and host.endswith(".db"):
+        return f"Milvus Lite ({host})"
+    # not urlsplit: it raises where the address is wrong, and then a sentence about it is needed most
+    _, has_scheme, rest = host.partition("://")
+    address = rest if has_scheme else host
+    authority = re.split(r"[/?#]", address, maxsplit=1)[0] if has_scheme else address
+    if "@" in address and "@" not in authority:
+        return "Milvus at the address in indexing.host"  # a password with a slash in it
+    return f"Milvus at {authority.rpartition('@')[2] or 'the address in indexing.host'}"
 
 
 def _meaning(error: BaseException) -> _Meaning | None:
@@ -157,7 +166,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or current.__context__
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
 def _statuses(error: BaseException) -> list[str]:

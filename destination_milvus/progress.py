@@ -71,10 +71,10 @@ class Progress:
     def sentence(self) -> str:
         """The counts in words."""
         seconds = max(time.monotonic() - self.started, 0.001)
+        outcomes = f"{self.written:,} new or changed, {self.unchanged:,} unchanged, {self.removed:,} removed"
         parts = [
             f"{self.read:,} records read",
-            f"{self.committed:,} committed ({self.written:,} new or changed, {self.unchanged:,} unchanged, "
-            f"{self.removed:,} removed)",
+            f"{self.committed:,} committed ({outcomes})",
             f"{self.chunks:,} chunks written, {self.embedded:,} texts embedded",
         ]
         if self.bad:

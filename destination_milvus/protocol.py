@@ -19,6 +19,7 @@ from destination_milvus.errors import InternalError
 from destination_milvus.model import Json
 
 _MAY_EXCEED_64_BITS = re.compile(rb"[0-9]{19}")
+_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def parse(line: bytes, number: int) -> Message | None:
     message = _loads(line, number)
     try:
         return _message(message)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InternalError(
             f"Line {number} of the input is not a valid Airbyte message: a required part is missing or of another "
             "type. The source or the platform sent it so; nothing after it was read."
@@ -79,7 +80,7 @@ def _loads(line: bytes, number: int) -> Mapping[str, Json]:
     try:
         # orjson rounds integers beyond 64 bits to floats; Python's parser keeps their digits
         loaded = json.loads(line) if _MAY_EXCEED_64_BITS.search(line) else orjson.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         loaded = _loads_leniently(line)
     if not isinstance(loaded, dict):
         raise InternalError(
@@ -93,7 +94,7 @@ def _loads_leniently(line: bytes) -> Json:
     """NaN, Infinity and lone surrogates are no standard JSON, but sources send them."""
     try:
         return json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
 
 
@@ -113,28 +114,37 @@ def _record(record: Mapping[str, Json]) -> Record:
     if not isinstance(data, dict):
         raise TypeError
     meta = record.get("meta") or {}
+    name, namespace = _stream(record, "stream")
+    emitted_at = int(record["emitted_at"])
+    if emitted_at not in _INT64:
+        raise ValueError
     return Record(
-        name=record["stream"],
-        namespace=record.get("namespace") or None,
+        name=name,
+        namespace=namespace,
         data=data,
-        emitted_at=int(record["emitted_at"]),
-        changes=tuple(meta.get("changes") or ()),
+        emitted_at=emitted_at,
+        changes=tuple(change for change in meta.get("changes") or () if isinstance(change, dict)),
     )
+
+
+def _stream(descriptor: Mapping[str, Json], name: str) -> tuple[str, str | None]:
+    found, namespace = descriptor[name], descriptor.get("namespace")
+    if not isinstance(found, str) or not isinstance(namespace, str | None):
+        raise TypeError
+    return found, namespace or None
 
 
 def _state_stream(state: Mapping[str, Json]) -> tuple[str, str | None] | None:
     if state.get("type") != "STREAM":
         return None
-    descriptor = state["stream"]["stream_descriptor"]
-    return descriptor["name"], descriptor.get("namespace") or None
+    return _stream(state["stream"]["stream_descriptor"], "name")
 
 
 def _stream_status(trace: Mapping[str, Json]) -> StreamStatus | None:
     if trace.get("type") != "STREAM_STATUS":
         return None
     status = trace["stream_status"]
-    descriptor = status["stream_descriptor"]
-    return StreamStatus(descriptor["name"], descriptor.get("namespace") or None, status["status"])
+    return StreamStatus(*_stream(status["stream_descriptor"], "name"), status["status"])
 
 
 def acknowledged(state: State, *, records: int, rejected: int = 0) -> bytes:
@@ -146,12 +156,5 @@ def acknowledged(state: State, *, records: int, rejected: int = 0) -> bytes:
     if rejected:
         stats["rejectedRecordCount"] = float(rejected)
     body = {**state.message["state"], "destinationStats": stats}
-    return dumps({**state.message, "state": body})
-
-
-def dumps(message: Mapping[str, Json]) -> bytes:
-    """A message as one line, without its line break."""
-    try:
-        return orjson.dumps(message)
-    except TypeError:  # integers beyond 64 bits, lone surrogates
-        return json.dumps(message, separators=(",", ":")).encode()
+    # not orjson: it refuses integers beyond 64 bits and lone surrogates, and makes null of NaN
+    return json.dumps({**state.message, "state": body}, separators=(",", ":")).encode()

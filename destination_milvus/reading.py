@@ -6,6 +6,7 @@ instead of filling the memory.
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -97,9 +98,11 @@ def _numbered_lines(stream: ByteStream) -> Iterator[tuple[int, bytes | None]]:
 
 def _complete(line: bytes, number: int) -> bytes:
     """The last line lacks its line break: a whole message all the same, or an input that was cut off."""
-    if not line.rstrip().endswith(b"}"):
+    try:
+        json.loads(line)  # no beginning of a JSON object is one itself
+    except (ValueError, RecursionError):
         raise TransientError(
             f"The input ended in the middle of line {number}: the source or the platform broke off. What came before "
             "it is stored; the next sync continues there."
-        )
+        ) from None
     return line

@@ -63,7 +63,7 @@ def rows_to_read(
     deletes: Iterable[RecordKey],
     heads: Mapping[RecordKey, Head],
 ) -> dict[RecordKey, int]:
-    """How many rows, from row 0, each record needs read: all for a new version, the head alone to announce a removal."""
+    """How many rows to read of each record, from row 0: all for a new version, the head to announce a removal."""
     wanted = {}
     for candidate, chunks in chunked:
         key = candidate.upsert.key

@@ -79,7 +79,7 @@ def _plan_stream(configured: Mapping[str, Json], identifier: str) -> StreamPlan:
     mode = configured.get("destination_sync_mode")
     stream = configured["stream"]
     primary_key = tuple(
-        tuple(path) for path in configured.get("primary_key") or stream.get("source_defined_primary_key") or []
+        tuple(path) for path in configured.get("primary_key") or stream.get("source_defined_primary_key") or [] if path
     )
     if mode not in {"append", "append_dedup", "overwrite"}:
         raise ConfigError(
@@ -182,9 +182,7 @@ def _at(data: Json, path: KeyPath) -> Json:
     return data
 
 
-def _document(
-    record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None
-) -> Document:
+def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None) -> Document:
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
     changes = [*record.changes, *(change.as_json() for change in built.changes)]

@@ -34,6 +34,9 @@ SYSTEM_FIELDS = frozenset(
 MAX_VARCHAR_BYTES = 65_535
 """Milvus: largest `max_length` of a VARCHAR field, which the server counts in bytes."""
 
+MAX_DYNAMIC_BYTES = 65_536
+"""A Milvus server's limit for the dynamic fields of a row, as JSON; Milvus Lite has none."""
+
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Half of the 64 MiB that a Milvus server accepts: the estimate below need not be exact."""
 
@@ -51,6 +54,8 @@ class Layout:
     vector_field: str
     text_field: str | None
     """None where the raw text is left out."""
+    text_is_dynamic: bool = False
+    """True where the text is no column and shares the limit of a row's dynamic fields."""
     merges_upserts: bool = False
     """True where an upsert keeps the dynamic fields of the row before it that the new row lacks (Milvus Lite)."""
 
@@ -64,6 +69,26 @@ def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layou
     """Row `number` of a version, complete; row 0 carries the version's fingerprint."""
     fingerprint = write.fingerprint if number == 0 else write.row_fingerprints[number]
     return _entity(write, number, len(write.chunks), fingerprint, vectors, layout)
+
+
+def self_contained(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
+    """Row `number` where rows are found by record id: each carries the version's fingerprint."""
+    return _fitted(_entity(write, number, len(write.chunks), write.fingerprint, vectors, layout), layout)
+
+
+def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
+    """The row with its text shortened, where the text is a dynamic field and they would be too large together."""
+    if layout.text_field is None or not layout.text_is_dynamic:
+        return row
+    excess = row_bytes(row, layout.vector_field) - 4 * len(row[layout.vector_field]) - MAX_DYNAMIC_BYTES
+    if excess <= 0:
+        return row
+    text = row[layout.text_field]
+    cut = {"field": layout.text_field, "change": "TRUNCATED", "reason": "DESTINATION_RECORD_SIZE_LIMITATION"}
+    changes = [*row.get(META_CHANGES, []), cut]
+    # a byte of text takes one or more in JSON; the note takes its own
+    room = len(text.encode()) - excess - len(orjson.dumps(changes))
+    return {**row, layout.text_field: truncated(text, max(0, room)), META_CHANGES: changes}
 
 
 def announced_head(write: RecordWrite, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
@@ -116,13 +141,13 @@ def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
     """
     if old is None or not layout.merges_upserts:
         return {}
-    return {name: None for name in old.entity if name not in layout.reserved}
+    return {name: None for name in old.entity if name == META_CHANGES or name not in layout.reserved}
 
 
 def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:
     """A row as Milvus returned it, with all its fields."""
     return StoredRow(
-        number=raw.get(CHUNK, 0),
+        number=raw.get(CHUNK) or 0,
         text_hash=raw.get(TEXT_HASH) or "",
         fingerprint=raw.get(FINGERPRINT) or PENDING,
         vector=array("f", raw[layout.vector_field]),
@@ -132,7 +157,7 @@ def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:
 
 def truncated(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
     """The beginning of a text that takes no more than so many bytes, whole characters only."""
-    return text if len(text) * 4 <= limit else text.encode()[:limit].decode(errors="ignore")
+    return text.encode()[:limit].decode(errors="ignore")
 
 
 def literal(value: str | int) -> str:
@@ -157,10 +182,7 @@ def older(generation: int, minimum: int) -> str:
 
 def stale_heads_filter(stream: str, generation: int, minimum: int) -> str:
     """Heads of the records that a sweep takes out: of older generations, or of no complete version."""
-    return (
-        f"{STREAM} == {literal(stream)} and {CHUNK} == 0 "
-        f'and ({older(generation, minimum)} or {FINGERPRINT} == "")'
-    )
+    return f'{STREAM} == {literal(stream)} and {CHUNK} == 0 and ({older(generation, minimum)} or {FINGERPRINT} == "")'
 
 
 def stale_rows_filter(stream: str, generation: int, minimum: int, *, dynamic: bool) -> str:

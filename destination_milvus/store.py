@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from destination_milvus.errors import ConfigError, DestinationError, ModelMismat
 from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
 from destination_milvus.milvus_errors import is_message_too_large, is_retryable, translated
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
+from destination_milvus.phases import Upserts, phases
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -72,6 +74,15 @@ def is_embedded(host: str) -> bool:
     return host.endswith(".db") and "://" not in host
 
 
+def is_new_database(indexing: Indexing) -> bool:
+    """Whether the address is a Milvus Lite database that the first sync will create.
+
+    Raises:
+        ConfigError: its folder does not exist or may not be written.
+    """
+    return is_embedded(indexing.host) and not _database_path(indexing.host).exists()
+
+
 def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusClient:
     """A client on a connection of its own.
 
@@ -104,14 +115,20 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
 
 def _uri(indexing: Indexing) -> str:
     host = indexing.host
-    if not is_embedded(host):
-        return host if "://" in host else f"http://{host}"
-    parent = Path(host).expanduser().resolve().parent
-    if not parent.is_dir():
+    if is_embedded(host):
+        return str(_database_path(host))
+    return host if "://" in host else f"http://{host}"
+
+
+def _database_path(host: str) -> Path:
+    path = Path(host).expanduser().resolve()
+    if not path.parent.is_dir():
         raise ConfigError(
-            f"indexing.host is the Milvus Lite database {host}, but its folder {parent} does not exist: create it."
+            f"indexing.host is the Milvus Lite database {host}, but its folder {path.parent} does not exist: create it."
         )
-    return str(Path(host).expanduser().resolve())
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"indexing.host is the Milvus Lite database {host}, but {path.parent} may not be written to.")
+    return path
 
 
 def _credentials(indexing: Indexing) -> dict[str, Any]:
@@ -177,6 +194,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         auto_id=bool(description.get("auto_id")),
         vector_field=indexing.vector_field,
         text_field=None if config.omit_raw_text else indexing.text_field,
+        text_is_dynamic=indexing.text_field not in fields,
         merges_upserts=is_embedded(indexing.host),
     )
     return Collection(
@@ -189,9 +207,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
     )
 
 
-def _schema_problems(
-    description: Mapping[str, Any], fields: Mapping[str, Any], indexing: Indexing
-) -> Iterator[str]:
+def _schema_problems(description: Mapping[str, Any], fields: Mapping[str, Any], indexing: Indexing) -> Iterator[str]:
     from pymilvus import DataType  # noqa: PLC0415
 
     key = next(field for field in description["fields"] if field.get("is_primary"))
@@ -370,7 +386,7 @@ class MilvusStore:
         return self._layout
 
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
-        """The head rows of those records that have one. In an `auto_id` collection, all rows of a record vouch for it."""
+        """The head rows of those records that have one; with `auto_id`, all rows of a record vouch for it together."""
         if self._layout.auto_id:
             return {key: _head_of_rows(found) for key, found in self._rows_by_record(keys).items()}
         by_primary_key = {chunk_key(key, 0): key for key in keys}
@@ -397,21 +413,11 @@ class MilvusStore:
         if self._layout.auto_id:
             self._replace(plan, vectors)
             return
-        layout, writes, removals = self._layout, plan.writes, plan.removals
-        self._upsert(rows.announced_head(write, vectors, layout) for write in writes if write.announce is not None)
-        self._upsert(
-            rows.pending(removal.announce, removal.rows, layout) for removal in removals if removal.announce is not None
-        )
-        self._upsert(
-            rows.entity(write, number, vectors, layout)
-            for write in writes
-            for number in range(1, len(write.chunks))
-            if number not in write.unchanged
-        )
-        self._delete(chunk_key(write.upsert.key, number) for write in writes for number in write.surplus)
-        self._delete(chunk_key(removal.key, number) for removal in removals for number in range(1, removal.rows))
-        self._upsert(rows.entity(write, 0, vectors, layout) for write in writes)
-        self._delete(chunk_key(removal.key, 0) for removal in removals)
+        for phase in phases(plan, vectors, self._layout):
+            if isinstance(phase, Upserts):
+                self._upsert(phase.entities)
+            else:
+                self._delete(phase.primary_keys)
 
     def newest_generation(self, stream: str) -> int:
         """Highest generation stored for a stream; 0 where it has none."""
@@ -435,9 +441,8 @@ class MilvusStore:
             return 0
         swept = 0
         while True:
-            heads = self._query(
-                rows.stale_heads_filter(stream, generation, minimum), [rows.STREAM, rows.RECORD_ID, rows.CHUNKS], SWEEP_PAGE
-            )
+            stale = rows.stale_heads_filter(stream, generation, minimum)
+            heads = self._query(stale, [rows.STREAM, rows.RECORD_ID, rows.CHUNKS], SWEEP_PAGE)
             if not heads:
                 return swept
             counts = {rows.record_of(raw): int(raw[rows.CHUNKS]) for raw in heads}
@@ -455,7 +460,7 @@ class MilvusStore:
         """
         acknowledged: dict[RecordKey, set[Json]] = {removal.key: set() for removal in plan.removals}
         new = [
-            (write.upsert.key, {**rows.entity(write, number, vectors, self._layout), rows.FINGERPRINT: write.fingerprint})
+            (write.upsert.key, rows.self_contained(write, number, vectors, self._layout))
             for write in plan.writes
             for number in range(len(write.chunks))
         ]
@@ -483,11 +488,12 @@ class MilvusStore:
         fields = ["*"] if whole else [self._layout.key_field, rows.STREAM, rows.RECORD_ID]
         found: dict[RecordKey, list[Mapping[str, Json]]] = {}
         for stream, record_ids in by_stream.items():
-            for raw in self._paged(
-                record_ids, lambda page, stream=stream: self._query(rows.records_filter(stream, page), fields)
-            ):
+            for raw in self._paged(record_ids, partial(self._query_records, stream, fields)):
                 found.setdefault(rows.record_of(raw), []).append(raw)
         return {key: sorted(raws, key=lambda raw: int(raw.get(rows.CHUNK) or 0)) for key, raws in found.items()}
+
+    def _query_records(self, stream: str, fields: list[str], record_ids: Sequence[str]) -> Sequence[Mapping[str, Json]]:
+        return self._query(rows.records_filter(stream, record_ids), fields)
 
     def _get(self, primary_keys: Sequence[str], fields: list[str]) -> Iterator[Mapping[str, Json]]:
         return self._paged(
@@ -573,5 +579,6 @@ def _head_of_rows(found: Sequence[Mapping[str, Json]]) -> Head:
     """What the rows of a record say together: complete only if they are exactly the rows of one version."""
     fingerprints = {raw.get(rows.FINGERPRINT) or PENDING for raw in found}
     numbers = [raw.get(rows.CHUNK) for raw in found]
-    exact = len(fingerprints) == 1 and numbers == list(range(len(found))) and found[0].get(rows.CHUNKS) == len(found)
+    whole = numbers == list(range(len(found))) and found[0].get(rows.CHUNKS) == len(found)
+    exact = whole and len(fingerprints) == 1
     return Head(fingerprints.pop() if exact else PENDING, len(found))

@@ -161,6 +161,7 @@ class Sync:
         vector_field: VectorField | None = None,
     ) -> None:
         self._plans = plans
+        self._names = {plan.identifier: name for name, plan in plans.items()}
         self._store: VectorStore = committer.store
         self._skips_bad_records = committer.skip_bad_records
         self._builders = builders
@@ -183,12 +184,12 @@ class Sync:
         try:
             self._take_in(inbox)
             self._drain()
+            self._stop_if_mostly_bad()
         except DestinationError:
             self._save_what_is_whole()
             raise
         except BaseException:
             self._acknowledge_finished()
-            self._window.close(abandon=True)
             raise
         self._window.close(abandon=False)
         self._sweep()
@@ -200,10 +201,11 @@ class Sync:
                 self._take(message)
             self._close_if_due()
             self._collect_finished()
+            self._stop_if_mostly_bad()
             self.progress.tick()
 
     def _patience(self) -> float:
-        """Seconds to wait for input: short while batches are under way, whose states should leave when they are done."""
+        """Seconds to wait for input; few while batches are under way, so that their states leave once they are done."""
         return 0.1 if len(self._window) else min(1.0, self._limits.age_seconds)
 
     def _take(self, message: Message) -> None:
@@ -233,7 +235,6 @@ class Sync:
                 raise
             self.progress.skip(error)
             self._counts.reject(stream)
-            self._stop_if_mostly_bad()
             return
         self._counts.accept(stream)
         self._batch.add(change)
@@ -264,11 +265,11 @@ class Sync:
         self.progress.count(batch.records, committed)
         for error in committed.bad:
             self.progress.skip(error)
-        for acknowledgement in batch.states:
+            self._counts.refuse(self._names[error.stream])
+        for acknowledgement in map(self._counts.settled, batch.states):
             self._emit(
                 acknowledged(acknowledgement.state, records=acknowledgement.records, rejected=acknowledgement.rejected)
             )
-        self._stop_if_mostly_bad()
 
     def _drain(self) -> None:
         if self._batch:
@@ -278,20 +279,26 @@ class Sync:
             self.progress.tick()
 
     def _save_what_is_whole(self) -> None:
-        """Where the input failed and not a commit: commit what came before, so that the next sync need not repeat it."""
+        """Commit what came before a failure of the input, so that the next sync need not repeat it.
+
+        Where a commit has failed, nothing more is begun; what was durable before it is acknowledged all the same.
+        """
         try:
-            if not self._window.has_failed:
-                self._drain()
-        except DestinationError as error:
-            logger.debug("Not all that came before the failure could be committed: %s", error.message)
+            if self._window.has_failed:
+                self._batch = Batch(time.monotonic())
+            self._drain()
+        except Exception as error:  # noqa: BLE001 - the user is told what failed first
+            logger.debug("Not all that came before the failure could be committed: %s", type(error).__name__)
         finally:
             self._window.close(abandon=True)
 
     def _acknowledge_finished(self) -> None:
         try:
             self._collect_finished()
-        except DestinationError as error:
-            logger.debug("Stopped while a batch had failed: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.debug("Stopped while a batch had failed: %s", type(error).__name__)
+        finally:
+            self._window.close(abandon=True)
 
     def _sweep(self) -> None:
         for stream, plan in self._plans.items():
@@ -323,6 +330,8 @@ class StateCounts:
 
     accepted: dict[StreamName, int] = field(default_factory=dict)
     rejected: dict[StreamName, int] = field(default_factory=dict)
+    refused: dict[StreamName, int] = field(default_factory=dict)
+    """Records that were accepted, and skipped when their batch was committed; not yet told in a state."""
 
     def accept(self, stream: StreamName) -> None:
         """Count a record that will be stored."""
@@ -335,6 +344,21 @@ class StateCounts:
     def acknowledgement(self, state: State) -> Acknowledgement:
         """The state with its counts; a state of one stream counts that stream, any other counts all."""
         return Acknowledgement(state, _taken(self.accepted, state.stream), _taken(self.rejected, state.stream))
+
+    def refuse(self, stream: StreamName) -> None:
+        """Count an accepted record that the embedding model refused."""
+        self.refused[stream] = self.refused.get(stream, 0) + 1
+
+    def settled(self, acknowledgement: Acknowledgement) -> Acknowledgement:
+        """The acknowledgement as it leaves: records that were refused since it was counted are rejected ones."""
+        records = acknowledgement.records
+        stream = acknowledgement.state.stream
+        for name in [stream] if stream is not None else list(self.refused):
+            late = min(self.refused.get(name, 0), records)
+            self.refused[name] = self.refused.get(name, 0) - late
+            records -= late
+        late = acknowledgement.records - records
+        return Acknowledgement(acknowledgement.state, records, acknowledgement.rejected + late)
 
 
 def _taken(counts: dict[StreamName, int], stream: StreamName | None) -> int:

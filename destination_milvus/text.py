@@ -308,6 +308,7 @@ def markdown(html: str) -> str:
 
     options = ConversionOptions(
         bullets="-",
+        compact_tables=True,
         extract_metadata=False,
         inline_data_media="alt_text_only",
         exclude_selectors=["svg"],

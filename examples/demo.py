@@ -69,7 +69,9 @@ def _sync(day: int) -> None:
         source.stdout.close()  # the destination holds the pipe's other end
         states = _show(destination.stdout)
     if source.returncode or destination.returncode:
-        sys.exit(f"The sync failed: the source ended with {source.returncode}, the destination {destination.returncode}.")
+        sys.exit(
+            f"The sync failed: the source ended with {source.returncode}, the destination {destination.returncode}."
+        )
     (HOME / f"state-{day}.json").write_text(json.dumps(list(states.values())))
 
 
@@ -117,8 +119,6 @@ def _search(raw: dict[str, Any]) -> None:
         entity = hit["entity"]
         print(f"  {1 - hit['distance']:.3f}  {entity['title']}\n         {entity['html_url']}")
     milvus.close()
-
-
 
 
 def _one_per_record(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:

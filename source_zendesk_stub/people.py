@@ -32,7 +32,7 @@ class Organizations:
     @property
     def timeline(self) -> Timeline:
         """One organization in sixteen changes a day."""
-        return Timeline(self.world.settings.organizations, 0, 16, self.life)
+        return Timeline(self.world.settings.organizations, 0, interval=16, life=self.life, deletable=False)
 
     def life(self, _index: int) -> Life:
         """An organization is kept up for ever."""
@@ -73,7 +73,7 @@ class Users:
     @property
     def timeline(self) -> Timeline:
         """One user in twenty-five changes a day."""
-        return Timeline(self.world.settings.users, 0, 25, self.life)
+        return Timeline(self.world.settings.users, 0, interval=25, life=self.life, deletable=False)
 
     def life(self, _index: int) -> Life:
         """A user is kept for ever."""

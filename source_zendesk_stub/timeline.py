@@ -60,8 +60,8 @@ class Version:
 class Timeline:
     """The history of one stream.
 
-    `most_changes` is an upper limit of every life's changes, if there is one: days long after a record's
-    creation need not look at it again, which keeps the cost of a day even.
+    `most_changes` is an upper limit of every life's changes; without one, only deletions end a life, and only where
+    records are `deletable`. Either way a read knows which days it need not look at, which keeps its cost even.
     """
 
     count: int
@@ -69,21 +69,24 @@ class Timeline:
     interval: int
     life: Callable[[int], Life]
     most_changes: int | None = None
+    deletable: bool = True
 
     def versions(self, day: int, after: int, *, deletions: bool) -> Iterator[Version]:
         """The records as of `day` whose last change came later than `after`, in the order of these changes.
 
         A record that was deleted appears as its deletion, or not at all without `deletions`.
         """
-        for past in range(_day_of(after), day + 1):
+        for past in range(self._first_day(day, after, deletions=deletions), day + 1):
             for index in self._touched(past):
                 revision, latest = self._occasions(index, past), self._occasions(index, day)
+                updated = self.moment(index, revision)
+                if updated <= after:
+                    continue
                 life = self.life(index) if latest else _UNCHANGED
                 if revision != life.capped(latest):
                     continue  # it changed again since, or its life was over before
                 deleted = life.deleted_by(revision)
-                updated = self.moment(index, revision)
-                if updated > after and (deletions or not deleted):
+                if deletions or not deleted:
                     yield Version(index, revision, self.moment(index, 0), updated, deleted)
 
     def moment(self, index: int, revision: int) -> int:
@@ -98,6 +101,13 @@ class Timeline:
             position = self._changing(day).index(index)
         changes = len(self._changing(day)) + self.arrivals
         return _start_of(day) + (position + 1) * (SECONDS_OF_A_DAY // (changes + 1))
+
+    def _first_day(self, day: int, after: int, *, deletions: bool) -> int:
+        """The earliest day to look at: what changes for ever changed within the last interval."""
+        first = _day_of(after)
+        if self.most_changes is None and not (deletions and self.deletable):
+            return max(first, day - self.interval)
+        return first
 
     def _touched(self, day: int) -> Iterator[int]:
         """The indices that change on this day and those that are new, in the order of their moments."""

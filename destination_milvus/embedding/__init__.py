@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from typing_extensions import assert_never
-
 from destination_milvus import config
 from destination_milvus.model import Embedder
 
@@ -67,6 +65,4 @@ def create_embedder(  # noqa: PLR0911 - one return a mode
         return openai_api.openai_embedder(embedding, advanced, retries)
     if isinstance(embedding, config.AzureOpenAIEmbedding):
         return openai_api.azure_embedder(embedding, advanced, retries)
-    if isinstance(embedding, config.OpenAICompatibleEmbedding):
-        return openai_api.compatible_embedder(embedding, advanced, retries)
-    assert_never(embedding)
+    return openai_api.compatible_embedder(embedding, advanced, retries)

@@ -27,6 +27,9 @@ DEFAULT_MODEL = "embed-multilingual-v3.0"
 
 ADDRESS = "https://api.cohere.com/v2/embed"
 
+SENTENCE_LENGTH = 300
+"""Characters of an error message that are looked at."""
+
 TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
 
 COHERE = Service("Cohere", "embedding.cohere_key", "embedding.model", "the network and its proxies")
@@ -124,7 +127,7 @@ def _error_answer(response: httpx2.Response) -> ErrorAnswer:
     """Cohere's errors are an object with a `message`, and carry no code."""
     return ErrorAnswer(
         status=response.status_code,
-        message=response.text,
+        message=response.text[:SENTENCE_LENGTH],
         wait=failures.seconds_to_wait(response.headers, datetime.now(timezone.utc)),
     )
 

@@ -45,7 +45,7 @@ class ErrorAnswer:
     parameter: str = ""
     """The request's parameter that it complains about, if it names one."""
     message: str = ""
-    """Its words: for matching only."""
+    """Its words, for matching only: the sentence alone, as bodies like to quote the whole request."""
     wait: float | None = None
     """Seconds after which it wants to be asked again."""
 
@@ -96,7 +96,7 @@ _GLOBAL_PARAMETERS = frozenset({"model", "dimensions", "encoding_format", "input
 _GLOBAL_WORDS = re.compile(
     r"\bmodel\b.{0,80}\b(not found|not exist|unknown|not supported|unsupported|not available)\b"
     r"|\b(unknown|unsupported|invalid|no such|not a valid) (embedding )?model\b"
-    r"|\bspecifying dimensions\b|\bdimensions\b.{0,40}\bnot supported\b|\bencoding_format\b|\binput_type\b",
+    r"|\bspecifying dimensions\b|\bdimensions\b.{0,40}\bnot supported\b",
     re.IGNORECASE | re.DOTALL,
 )
 _RETRIED = frozenset(

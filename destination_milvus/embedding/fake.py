@@ -61,7 +61,7 @@ class FakeEmbedder:
 
 
 def _vector(text: str) -> Vector:
-    """One spike in each sixteenth of the vector, its place and its sign taken from a digest (3 µs a text)."""
+    """One spike in each sixteenth of the vector, its place and its sign taken from a digest (5 µs a text)."""
     vector = _FLAT[:]
     words = _DIGEST.unpack(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2 * _SPIKES).digest())
     for start, word in zip(range(0, DIMENSIONS, _SPAN), words, strict=True):

@@ -8,8 +8,9 @@ response is asked for and decoded here. Its retries are switched off: they live 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -18,7 +19,7 @@ import openai
 from destination_milvus.embedding import answers, failures
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.credentials import checked_address, checked_key
-from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder, Send
+from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
@@ -48,6 +49,9 @@ AZURE_API_VERSION = "2024-10-21"
 
 TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
 """Seconds; for the largest requests on a busy day. Nothing is streamed: the answer comes at the end."""
+
+SENTENCE_LENGTH = 300
+"""Characters of an error message that are looked at; a quoted text would come behind."""
 
 NO_KEY = "none"
 """The client insists on a key; services without authentication ignore it."""
@@ -145,14 +149,16 @@ def compatible_embedder(
         ConfigError: no usable key or address.
     """
     key = embedding.api_key.get_secret_value().strip()
+    address = checked_address(embedding.base_url, COMPATIBLE)
     client = openai.OpenAI(
         api_key=checked_key(embedding.api_key, COMPATIBLE) if key else NO_KEY,
-        base_url=checked_address(embedding.base_url, COMPATIBLE),
+        base_url=address,
         max_retries=0,
         http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
     )
     name, dimensions = embedding.model_name, embedding.dimensions
-    exchange = _Exchange(client, COMPATIBLE, {"model": name}, dimensions, model=None)
+    service = replace(COMPATIBLE, name=f"{COMPATIBLE.name} at {urlsplit(address).hostname}")
+    exchange = _Exchange(client, service, {"model": name}, dimensions, model=None)
     return _embedder(f"openai_compatible:{name}:{dimensions}", exchange, advanced, retries)
 
 
@@ -161,7 +167,7 @@ def _embedder(identity: str, exchange: _Exchange, advanced: Advanced, retries: R
     exchange.client.organization = exchange.client.project = None
     return EndpointEmbedder(
         EmbeddingModel(identity, exchange.dimensions, MAX_TOKENS, LIMITS),
-        _sender(exchange),
+        _Sender(exchange),
         Pace(advanced.requests_per_minute, advanced.tokens_per_minute),
         advanced.tokens_per_minute,
         retries,
@@ -194,19 +200,31 @@ def _shape(model: str, dimensions: int | None) -> tuple[int, dict[str, int]]:
     return dimensions, {"dimensions": dimensions}
 
 
-def _sender(exchange: _Exchange) -> Send:
-    request = {**exchange.parameters, "encoding_format": "base64"}
+class _Sender:
+    """Sends the requests; remembers when a service does not know base64, which OpenAI's API need not mean."""
 
-    def send(texts: Sequence[str]) -> Answer:
+    __slots__ = ("_encoding", "_exchange")
+
+    def __init__(self, exchange: _Exchange) -> None:
+        self._exchange = exchange
+        self._encoding = {"encoding_format": "base64"}
+
+    def __call__(self, texts: Sequence[str]) -> Answer:
+        """One request."""
         try:
-            response = exchange.client.post(
-                "/embeddings", body={**request, "input": list(texts)}, cast_to=httpx2.Response
-            )
+            content = self._ask(texts)
         except FOREIGN as error:
-            raise translated(error, exchange.service) from error
-        return _answer(response.content, len(texts), exchange)
+            if not (self._encoding and _about_encoding(error)):
+                raise translated(error, self._exchange.service) from error
+        else:
+            return _answer(content, len(texts), self._exchange)
+        self._encoding = {}
+        return self(texts)
 
-    return send
+    def _ask(self, texts: Sequence[str]) -> bytes:
+        request = {**self._exchange.parameters, **self._encoding, "input": list(texts)}
+        response = self._exchange.client.post("/embeddings", body=request, cast_to=httpx2.Response)
+        return response.content
 
 
 def _answer(content: bytes, count: int, exchange: _Exchange) -> Answer:
@@ -221,14 +239,19 @@ def _answer(content: bytes, count: int, exchange: _Exchange) -> Answer:
 
 def _expect_model(answered: object, exchange: _Exchange) -> None:
     """An Azure deployment of another model than the configured one would mix two models without a trace."""
-    if exchange.model not in KNOWN_MODELS:
-        return
-    names = [name for name in KNOWN_MODELS if str(answered).startswith(name)]
-    if names and names[0] != exchange.model:
+    name = _known_name(str(answered))
+    if exchange.model in KNOWN_MODELS and name is not None and name != exchange.model:
         raise ModelMismatch(
-            f"{exchange.service.name} answers with the model {names[0]}, but the configuration says "
-            f"{exchange.model}: set embedding.model to {names[0]}, or check {exchange.service.model}."
+            f"{exchange.service.name} answers with the model {name}, but the configuration says "
+            f"{exchange.model}: set embedding.model to {name}, or check {exchange.service.model}."
         )
+
+
+def _known_name(answered: str) -> str | None:
+    """OpenAI's name of the model that answered. A version may follow it, and Azure says "ada" for ada-002."""
+    if answered == "ada":
+        return "text-embedding-ada-002"
+    return next((name for name in KNOWN_MODELS if answered.startswith(name)), None)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -245,10 +268,23 @@ def _status(error: Exception, service: Service) -> Exception:
         status=error.status_code,
         code=str(error.code or error.type or ""),
         parameter=str(error.param or ""),
-        message=error.message,
+        message=_sentence(error.body),
         wait=failures.seconds_to_wait(error.response.headers, datetime.now(timezone.utc)),
     )
     return failures.failure(answer, service)
+
+
+def _sentence(body: object) -> str:
+    """What the service says, in OpenAI's or in FastAPI's form; without the request that the latter quotes."""
+    if isinstance(body, Mapping):
+        body = body.get("message") or body.get("detail")
+    return body[:SENTENCE_LENGTH] if isinstance(body, str) else ""
+
+
+def _about_encoding(error: Exception) -> bool:
+    """Whether the service wants no base64. Looks at all it says: to be wrong costs one request."""
+    refused = isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError)
+    return refused and ("encoding_format" in str(error) or "base64" in str(error))
 
 
 def _no_answer(_: Exception, service: Service) -> Exception:

@@ -59,7 +59,11 @@ class EmbeddingService:
         if self.poison.intersection(texts):
             return self.error(400, "This input is not allowed.", code="invalid_input", param="input")
         items = [
-            {"object": "embedding", "index": index, "embedding": self.encoded(text, body["encoding_format"])}
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": self.encoded(text, body.get("encoding_format", "float")),
+            }
             for index, text in enumerate(texts)
         ]
         return self.answer(items[::-1] if self.backwards else items)
@@ -123,4 +127,4 @@ def advanced() -> Advanced:
 @pytest.fixture
 def quick() -> Retries:
     """Retries that a test can wait for."""
-    return Retries(deadline=0.4, first_wait=0.001, longest_wait=0.02)
+    return Retries(deadline=0.2, first_wait=0.001, longest_wait=0.02)

@@ -45,17 +45,19 @@ def test_an_error_that_retries_cannot_mend_is_raised_at_once(quick: Retries) -> 
 def test_the_deadline_ends_the_attempts_with_the_last_reason(quick: Retries) -> None:
     flaky = Flaky(*[RetryLater("The service is down.")] * 10_000)
     started = time.monotonic()
-    with pytest.raises(TransientError, match=r"The service is down\. Gave up after \d+ attempts in 0 s") as caught:
+    with pytest.raises(
+        TransientError, match=r"The service is down\. Gave up after \d+ attempts in \d+ s; run the sync again"
+    ) as caught:
         persist(flaky, quick, nothing)
-    assert 0.3 < time.monotonic() - started < 3
+    assert 0.15 < time.monotonic() - started < 3
     assert type(caught.value) is TransientError
     assert isinstance(caught.value.__cause__, RetryLater)
 
 
 def test_the_service_says_how_long_to_wait(quick: Retries) -> None:
     started = time.monotonic()
-    assert persist(Flaky(RetryLater("Busy.", wait=0.2)), quick, nothing) == 42
-    assert time.monotonic() - started >= 0.2
+    assert persist(Flaky(RetryLater("Busy.", wait=0.1)), quick, nothing) == 42
+    assert time.monotonic() - started >= 0.1
 
 
 def test_a_pause_beyond_the_deadline_is_not_waited_for(quick: Retries) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from source_zendesk_stub.config import NUMBER_OPTIONS, Settings, connection_specification
+from source_zendesk_stub.run import run
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "examples" / "catalog.json"
@@ -44,17 +45,29 @@ class Outcome:
         return message
 
 
-def run(*arguments: str | Path) -> Outcome:
-    """Run a command; whatever is on standard output has to be a protocol message."""
+def run_process(*arguments: str | Path) -> Outcome:
+    """Run a command as the platform does; whatever is on standard output has to be a protocol message."""
     command = [sys.executable, "-m", "source_zendesk_stub.run", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     return Outcome(done.returncode, [json.loads(line) for line in done.stdout.splitlines()])
 
 
-def run_all(commands: dict[str, tuple[str | Path, ...]]) -> dict[str, Outcome]:
-    """Run several commands at once: most of a command's time is the import of the CDK."""
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip(commands, pool.map(lambda arguments: run(*arguments), commands.values()), strict=True))
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the console command in this process, which spares the seconds that the CDK's import takes."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the CDK installs its own: have it put back
+
+    def run_command(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["source-zendesk-stub", *map(str, arguments)])
+        code = 0
+        try:
+            run()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        lines = capsys.readouterr().out.splitlines()
+        return Outcome(code, [json.loads(line) for line in lines])
+
+    return run_command
 
 
 def written_file(folder: Path, name: str, content: object) -> Path:
@@ -69,83 +82,91 @@ def state(stream_state: object) -> list[object]:
     ]
 
 
-def test_the_four_commands_work_with_the_examples() -> None:
-    """spec, check, discover and read end well and say what the protocol asks for, in protocol messages only."""
+def test_the_commands_work_with_the_examples(run_here: Callable[..., Outcome]) -> None:
+    """spec, check and discover end well and say what the protocol asks for."""
     config = ("--config", ROOT / "examples" / "source_config.json")
-    done = run_all(
-        {
-            "spec": ("spec",),
-            "check": ("check", *config),
-            "discover": ("discover", *config),
-            "read": ("read", *config, "--catalog", CATALOG),
-        }
-    )
-    assert {name: outcome.code for name, outcome in done.items()} == dict.fromkeys(done, 0)
-    assert done["spec"].only("SPEC")["spec"]["connectionSpecification"] == connection_specification()
-    assert done["check"].only("CONNECTION_STATUS")["connectionStatus"] == {"status": "SUCCEEDED"}
-    assert len(done["discover"].only("CATALOG")["catalog"]["streams"]) == 4
-    read = [message["type"] for message in done["read"].messages]
-    assert read.count("RECORD") == 136 + 40
-    counts = [m["state"]["sourceStats"]["recordCount"] for m in done["read"].messages if m["type"] == "STATE"]
-    assert counts == [50, 50, 36, 40]
+    assert run_here("spec").only("SPEC")["spec"]["connectionSpecification"] == connection_specification()
+    assert run_here("check", *config).only("CONNECTION_STATUS")["connectionStatus"] == {"status": "SUCCEEDED"}
+    assert len(run_here("discover", *config).only("CATALOG")["catalog"]["streams"]) == 4
 
 
-def test_a_bad_configuration_gets_one_clear_sentence(tmp_path: Path) -> None:
-    """Check fails politely with exit 0, read with a config_error and exit 1; both say the same sentence."""
-    commands: dict[str, tuple[str | Path, ...]] = {}
-    for name, (content, _) in BAD_CONFIGURATIONS.items():
-        path = written_file(tmp_path, f"{name}.json", content)
-        commands[f"check {name}"] = ("check", "--config", path)
-    for name in ("unknown", "text"):
-        commands[f"read {name}"] = ("read", "--config", tmp_path / f"{name}.json", "--catalog", CATALOG)
-    for command, outcome in run_all(commands).items():
-        verb, name = command.split()
-        if verb == "check":
-            assert outcome.code == 0
-            status = outcome.only("CONNECTION_STATUS")["connectionStatus"]
-            assert status["status"] == "FAILED"
-            sentence = status["message"]
-        else:
-            assert outcome.code == 1
-            sentence = config_error(outcome)
-        assert BAD_CONFIGURATIONS[name][1] in sentence
-        assert sentence.endswith(".")
-        assert "Traceback" not in sentence
+def test_a_real_process_reads_the_examples() -> None:
+    """The example catalog and configuration make a read of protocol messages with counted states and exit code 0."""
+    outcome = run_process("read", "--config", ROOT / "examples" / "source_config.json", "--catalog", CATALOG)
+    assert outcome.code == 0
+    assert [message["type"] for message in outcome.messages].count("RECORD") == 136 + 40
+    states = [message["state"] for message in outcome.messages if message["type"] == "STATE"]
+    assert [state["sourceStats"]["recordCount"] for state in states] == [50, 50, 36, 40]
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGURATIONS)
+def test_a_bad_configuration_gets_one_clear_sentence(
+    name: str, tmp_path: Path, run_here: Callable[..., Outcome]
+) -> None:
+    """Check fails politely with exit 0, discover and read with a config_error and exit 1; all say the same sentence."""
+    content, words = BAD_CONFIGURATIONS[name]
+    path = written_file(tmp_path, "config.json", content)
+    checked = run_here("check", "--config", path)
+    status = checked.only("CONNECTION_STATUS")["connectionStatus"]
+    assert (checked.code, status["status"]) == (0, "FAILED")
+    assert words in status["message"]
+    assert status["message"].endswith(".")
+    assert config_error(run_here("discover", "--config", path)) == status["message"]
+    assert config_error(run_here("read", "--config", path, "--catalog", CATALOG)) == status["message"]
+
+
+def test_real_processes_refuse_a_bad_configuration(tmp_path: Path) -> None:
+    """What the platform sees of a refusal: exit codes, and a sentence without a traceback."""
+    path = written_file(tmp_path, "config.json", BAD_CONFIGURATIONS["negative"][0])
+    checked = run_process("check", "--config", path)
+    sentence = checked.only("CONNECTION_STATUS")["connectionStatus"]["message"]
+    assert checked.code == 0
+    assert config_error(run_process("read", "--config", path, "--catalog", CATALOG)) == sentence
+    assert "Traceback" not in sentence
 
 
 def config_error(outcome: Outcome) -> str:
+    assert outcome.code == 1
     error = outcome.only("TRACE")["trace"]["error"]
     assert error["failure_type"] == "config_error"
     assert isinstance(error["message"], str)
     return error["message"]
 
 
-def test_bad_files_get_one_clear_sentence(tmp_path: Path) -> None:
-    """An unknown stream, a malformed state, and files that hold something else end a read before its first record."""
+BAD_FILES: dict[str, tuple[str, object, str]] = {
+    "other catalog": ("catalog", [1], "The catalog file catalog.json does not hold a configured Airbyte catalog."),
+    "word": ("state", state({"generated_timestamp": "soon"}), "The state of the stream 'tickets' cannot be read"),
+    "other cursor": ("state", state({"updated_at": "5"}), "must hold epoch seconds under 'generated_timestamp'"),
+    "other state": ("state", "{", "The state file state.json does not hold a JSON list of Airbyte states."),
+    "other config": ("config", [1], "The configuration file config.json does not hold a JSON object."),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_gets_one_clear_sentence(name: str, tmp_path: Path, run_here: Callable[..., Outcome]) -> None:
+    """Malformed states and files that hold something else end a read before its first record."""
+    kind, content, words = BAD_FILES[name]
+    files = {"config": written_file(tmp_path, "good.json", {}), "catalog": CATALOG}
+    files[kind] = written_file(tmp_path, f"{kind}.json", content)
+    outcome = run_here("read", *(part for option, path in files.items() for part in (f"--{option}", path)))
+    assert words in config_error(outcome)
+    assert {message["type"] for message in outcome.messages} <= {"LOG", "TRACE"}
+
+
+def test_an_unknown_stream_is_refused_by_name(tmp_path: Path, run_here: Callable[..., Outcome]) -> None:
+    """A catalog that names a stream this source does not have ends the read before its first record."""
     catalog = json.loads(CATALOG.read_text())
-    catalog["streams"][0]["stream"]["name"] = "tikets"
-    good = written_file(tmp_path, "good.json", {})
-    expected = {
-        "stream": ("The catalog names the stream 'tikets', which this source does not have.", "catalog", catalog),
-        "no catalog": ("The catalog file catalog.json does not hold a configured Airbyte catalog.", "catalog", [1]),
-        "word": ("The state of the stream 'tickets' cannot be read", "state", state({"generated_timestamp": "soon"})),
-        "other cursor": ("must hold epoch seconds under 'generated_timestamp'", "state", state({"updated_at": "5"})),
-        "no state": ("The state file state.json does not hold a JSON list of Airbyte states.", "state", "{"),
-    }
-    commands: dict[str, tuple[str | Path, ...]] = {
-        "no config": ("read", "--config", tmp_path / "missing.json", "--catalog", CATALOG)
-    }
-    for name, (_, kind, content) in expected.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        files = {"catalog": CATALOG} | {kind: written_file(folder, f"{kind}.json", content)}
-        options = [part for option, path in files.items() for part in (f"--{option}", path)]
-        commands[name] = ("read", "--config", good, *options)
-    for name, outcome in run_all(commands).items():
-        sentence = expected[name][0] if name in expected else "The configuration file missing.json cannot be opened"
-        assert outcome.code == 1
-        assert sentence in config_error(outcome)
-        assert not any(message["type"] == "RECORD" for message in outcome.messages)
+    catalog["streams"][1]["stream"]["name"] = "tikets"
+    config = written_file(tmp_path, "config.json", {})
+    outcome = run_here("read", "--config", config, "--catalog", written_file(tmp_path, "catalog.json", catalog))
+    assert "The catalog names the stream 'tikets', which this source does not have." in config_error(outcome)
+    assert {message["type"] for message in outcome.messages} <= {"LOG", "TRACE"}
+
+
+def test_a_missing_file_is_named(tmp_path: Path, run_here: Callable[..., Outcome]) -> None:
+    """A path that leads nowhere is told with the file's name."""
+    outcome = run_here("check", "--config", tmp_path / "missing.json")
+    assert config_error(outcome) == "The configuration file missing.json cannot be opened: No such file or directory."
 
 
 VALUES = st.one_of(
@@ -164,14 +185,13 @@ def test_the_sentences_refuse_what_the_specification_refuses(config: dict[str, o
     assert accepted == Draft7Validator(connection_specification()).is_valid(config)
 
 
-@pytest.mark.parametrize("content", [state({}), [], ""])
-def test_an_empty_state_reads_from_the_beginning(tmp_path: Path, content: object) -> None:
+@pytest.mark.parametrize("content", [state({}), []])
+def test_an_empty_state_reads_from_the_beginning(
+    tmp_path: Path, content: object, run_here: Callable[..., Outcome]
+) -> None:
     """No state, in whatever form it comes, is no error."""
     path = written_file(tmp_path, "state.json", content)
     config = written_file(tmp_path, "config.json", {"tickets": 3, "articles": 2})
-    outcome = run("read", "--config", config, "--catalog", CATALOG, "--state", path)
-    if content == "":  # not JSON: the CDK has no word for an empty file either
-        assert outcome.code == 1
-    else:
-        assert outcome.code == 0
-        assert [message["type"] for message in outcome.messages].count("RECORD") == 5
+    outcome = run_here("read", "--config", config, "--catalog", CATALOG, "--state", path)
+    assert outcome.code == 0
+    assert [message["type"] for message in outcome.messages].count("RECORD") == 5

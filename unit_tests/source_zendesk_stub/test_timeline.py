@@ -11,22 +11,30 @@ from source_zendesk_stub.tickets import Tickets
 from source_zendesk_stub.timeline import Life, Timeline
 from source_zendesk_stub.world import World
 
-LIVES = st.lists(
-    st.one_of(
-        st.integers(0, 4).map(Life),
-        st.integers(1, 4).map(lambda changes: Life(changes, ends_in_deletion=True)),
-    ),
-    min_size=1,
-    max_size=7,
-)
-TIMELINES = st.builds(
-    lambda count, arrivals, interval, lives: Timeline(
-        count, arrivals, interval, lambda index: lives[index % len(lives)], most_changes=4
-    ),
-    st.integers(0, 30),
-    st.integers(1, 4),
-    st.integers(1, 9),
-    LIVES,
+SETTLING = st.integers(0, 4).map(Life)
+DELETED = st.integers(1, 4).map(lambda changes: Life(changes, ends_in_deletion=True))
+ENDLESS = st.just(Life(None))
+
+
+def timelines(
+    life: st.SearchStrategy[Life], *, most_changes: int | None, deletable: bool
+) -> st.SearchStrategy[Timeline]:
+    """Small timelines whose records take turns at a few lives."""
+    return st.builds(
+        lambda count, arrivals, interval, lives: Timeline(
+            count, arrivals, interval, lambda index: lives[index % len(lives)], most_changes, deletable
+        ),
+        st.integers(0, 30),
+        st.integers(1, 4),
+        st.integers(1, 9),
+        st.lists(life, min_size=1, max_size=7),
+    )
+
+
+TIMELINES = st.one_of(
+    timelines(SETTLING | DELETED, most_changes=4, deletable=True),
+    timelines(ENDLESS | DELETED, most_changes=None, deletable=True),
+    timelines(ENDLESS, most_changes=None, deletable=False),
 )
 
 
