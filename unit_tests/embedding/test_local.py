@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from destination_milvus.embedding.local import LocalEmbedder
+from destination_milvus.embedding.local import LocalEmbedder, load_session, load_tokenizer
 from destination_milvus.embedding.packing import UNENCODABLE
 from destination_milvus.embedding.usage import Usage
+from destination_milvus.errors import InternalError
 from destination_milvus.model import Refusal, Vector
 
 TICKET = "I cannot log in to my account since yesterday, the password is rejected."
@@ -90,3 +92,15 @@ def test_usage_counts_texts_and_wordpieces() -> None:
     embedder = LocalEmbedder()
     embedder.embed(["hello world", "hello"])
     assert embedder.usage == Usage(requests=0, texts=2, tokens=7)
+
+
+@pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"{}")[:-9]])
+def test_a_damaged_tokenizer_is_not_used(packed: bytes) -> None:
+    with pytest.raises(InternalError, match="reinstall"):
+        load_tokenizer(packed)
+
+
+def test_damaged_weights_are_not_used() -> None:
+    """Onnxruntime would load some of them, and make other vectors."""
+    with pytest.raises(InternalError, match="reinstall"):
+        load_session(b"no model")
