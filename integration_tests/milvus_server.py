@@ -141,6 +141,7 @@ class MilvusServer:
         self._tls = tls
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def uri(self) -> str:
@@ -175,6 +176,7 @@ class MilvusServer:
         self._write_settings(installed)
         launcher = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(installed / "bin" / "milvus")]
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 launcher,
                 cwd=self._data,
@@ -293,7 +295,6 @@ class MilvusServer:
             "ETCD_ENDPOINTS": f"127.0.0.1:{self.ports['etcd']}",
             "COMMON_SESSION_TTL": str(SESSION_TTL),
             "LOG_LEVEL": "warn",
-            "GOTRACEBACK": "none",  # a thousand lines of stacks would hide why it ended
             "PROXY_PORT": str(self.ports["proxy"]),
             "PROXY_INTERNALPORT": str(self.ports["proxyInternal"]),
             "COMMON_SECURITY_AUTHORIZATIONENABLED": str(self._auth).lower(),
@@ -310,7 +311,11 @@ class MilvusServer:
         return environment | self._settings
 
     def _log_tail(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            text = log.read().decode(errors="replace")
+        # after a panic come the stacks of a hundred goroutines: the reason stands before them
+        lines = text.split("\ngoroutine ", maxsplit=1)[0].splitlines()[-LOG_TAIL_LINES:]
         return "\n".join([f" The end of {self.log}:", *lines])
 
 

@@ -1,0 +1,534 @@
+"""The delivery promises under crashes: whatever call is cut, whatever part of it took effect, a replay heals it.
+
+Real are the commit (`Committer`, `reconcile`, `phases`, `rows`), and in the second half the whole sync with its threads;
+only Milvus and the embedding model are stood in for. The seeds are chosen by Hypothesis, and the histories of a single
+record are enumerated.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from destination_milvus import identity
+from destination_milvus.commit import Committer
+from destination_milvus.errors import DestinationError, TransientError
+from destination_milvus.identity import chunk_key
+from destination_milvus.model import PENDING, Change, Delete, Document, RecordKey, Upsert, WriteMode
+from destination_milvus.reading import Inbox
+from destination_milvus.records import StreamPlan
+from destination_milvus.rows import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, SYSTEM_FIELDS, Layout
+from destination_milvus.sync import Batch, Limits, Sync
+from destination_milvus.text import DocumentBuilder, FieldPath
+from unit_tests.fakes import (
+    LAYOUT,
+    LITE_LAYOUT,
+    BarChunker,
+    CountingEmbedder,
+    Crash,
+    Entity,
+    FakeStore,
+    Fault,
+    texts_of,
+    vector_of,
+)
+
+SHAPE = "shape"
+STREAMS = ("A", "B")
+KEYS = tuple(RecordKey(stream, f"{stream}_{key}") for stream in STREAMS for key in ("k0", "k1"))
+
+TEXTS = ("a", "a|b", "a|b|c", "b|a", "a|a", "", "c", "x|a|b|c", "c|b|a", "a|a|b|a")
+METADATA = (
+    {"status": "new"},
+    {"status": "solved", "vip": True},
+    {META_CHANGES: [{"field": "status", "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}]},
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a record said at one time."""
+
+    text: str
+    metadata: int = 0
+
+    @property
+    def chunks(self) -> list[str]:
+        """One a row."""
+        return [piece for piece in self.text.split("|") if piece]
+
+    def document(self) -> Document:
+        """As a builder makes it."""
+        return Document(self.text, "", METADATA[self.metadata], 0)
+
+
+Log = list[tuple[RecordKey, Version | None]]
+"""Changes in the order of a source; None deletes."""
+
+
+def change_of(key: RecordKey, version: Version | None, generation: int) -> Change:
+    return Delete(key) if version is None else Upsert(key, generation, version.document())
+
+
+def fold(changes: Iterable[tuple[RecordKey, Version | None]]) -> dict[RecordKey, Version | None]:
+    return dict(changes)
+
+
+# --- what a reader finds ----------------------------------------------------------------------------------------------
+
+
+def is_version(rows: dict[int, Entity], version: Version | None, generation: int) -> bool:
+    """Whether the rows of a record are those of a version, all of them and no others."""
+    texts = [] if version is None else version.chunks
+    if version is None or not texts or set(rows) != set(range(len(texts))):
+        return not texts and not rows
+    head = rows[0]
+    return (
+        list(texts_of(rows)) == texts
+        and all(row["vector"] == vector_of(row["text"]) for row in rows.values())
+        and all(metadata_of(row) == METADATA[version.metadata] for row in rows.values())
+        and head[FINGERPRINT] == identity.fingerprint(version.document(), generation, SHAPE)
+        and head[CHUNKS] == len(texts)
+        and head[GENERATION] == generation
+    )
+
+
+def metadata_of(row: Entity) -> dict[str, object]:
+    fixed = (SYSTEM_FIELDS - {META_CHANGES}) | {"pk", "vector", "text"}
+    return {name: value for name, value in row.items() if name not in fixed and value is not None}
+
+
+@dataclass
+class Reader:
+    """Looks at the collection after every call that changed it."""
+
+    fingerprints: dict[str, tuple[Version, int]] = field(default_factory=dict)
+    searchable: set[RecordKey] = field(default_factory=set)
+    """Records that were committed and that nothing in progress takes out."""
+    looks: int = 0
+
+    def knows(self, changes: Iterable[Change]) -> None:
+        """Note which fingerprint stands for which version."""
+        for change in changes:
+            if isinstance(change, Upsert):
+                document = change.document
+                version = Version(document.text, METADATA.index(dict(document.metadata)))
+                fingerprint = identity.fingerprint(document, change.generation, SHAPE)
+                self.fingerprints[fingerprint] = (version, change.generation)
+
+    def __call__(self, store: FakeStore) -> None:
+        """Every promise that holds at any moment."""
+        self.looks += 1
+        records = store.records()
+        for key, rows in records.items():
+            assert 0 in rows, f"{key} has rows without a head"
+            head = rows[0]
+            assert max(rows) < head[CHUNKS], f"{key} has rows that its head does not know of"
+            assert all(row["vector"] == vector_of(row["text"]) for row in rows.values())
+            if head[FINGERPRINT] != PENDING:
+                version, generation = self.fingerprints[head[FINGERPRINT]]
+                assert is_version(rows, version, generation), f"the head of {key} vouches for what is not there"
+        assert self.searchable <= records.keys(), "a record that was committed became a hole"
+
+
+# --- one thread: every interleaving is in the schedule ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where an attempt ends, and what the source and the platform do before the next."""
+
+    call: int
+    applied: int
+    error: type[BaseException] | None
+    """Crash: the process; TransientError: the call; None: nothing ends, the call is sent twice."""
+    forgets: int
+    """States that reached the platform and got lost there."""
+    edits: tuple[tuple[int, Version | None], ...]
+    """Versions that came up at the source in the meantime, in place of those not yet acknowledged."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sync as the user wants it."""
+
+    changes: tuple[tuple[RecordKey, Version | None], ...]
+    states: frozenset[int]
+    """Positions behind which the source sends a state; it always sends one at the end."""
+    batch_size: int
+    refresh: bool
+    cuts: tuple[Cut, ...]
+
+
+class History:
+    """A collection and its syncs."""
+
+    def __init__(self, layout: Layout, rows_a_call: int = 1_000) -> None:
+        self.layout = layout
+        self.rows_a_call = rows_a_call
+        self.entities: dict[str, Entity] = {}
+        self.reader = Reader()
+        self.embedder = CountingEmbedder()
+        self.expected: dict[RecordKey, tuple[Version | None, int]] = {}
+        self.generation = 1
+        self.cut_calls = 0
+
+    def store(self, cut: Cut | None) -> FakeStore:
+        faults = []
+        if cut is not None:
+            error = None if cut.error is None else cut.error("cut")
+            faults.append(Fault(cut.call, cut.applied, error))
+        return FakeStore(
+            self.entities, layout=self.layout, faults=faults, rows_a_call=self.rows_a_call, watch=self.reader
+        )
+
+    def run(self, plan: Plan) -> None:
+        """A sync with its cuts, and then the collection as it has to be."""
+        if plan.refresh:
+            self.generation += 1
+        log, position = list(plan.changes), 0
+        for cut in (*plan.cuts, None):
+            sync = SingleThreadedSync(self, self.store(cut), plan, log)
+            try:
+                sync.run(position)
+            except (Crash, TransientError):
+                self.cut_calls += 1
+                assert cut is not None
+                position = sync.emitted[max(0, len(sync.emitted) - 1 - cut.forgets)] if sync.emitted else position
+                log = edited(log, position, sync.acknowledged, cut.edits)
+                continue
+            break
+        if plan.refresh:
+            self.expected = {}
+        self.expected.update({key: (version, self.generation) for key, version in log})
+        self.check_end()
+
+    def check_end(self) -> None:
+        records = FakeStore(self.entities).records()
+        for key in KEYS:
+            version, generation = self.expected.get(key, (None, 0))
+            rows = records.get(key, {})
+            assert is_version(rows, version, generation), f"{key}: want {version} of {generation}, have {rows}"
+        self.check_identical_sync_costs_nothing()
+
+    def check_identical_sync_costs_nothing(self) -> None:
+        paid, store = len(self.embedder.texts), self.store(None)
+        changes = [change_of(key, version, generation) for key, (version, generation) in self.expected.items()]
+        committed = committer(store, self.embedder).commit(changes)
+        assert (len(self.embedder.texts), store.writes, committed.written) == (paid, 0, 0)
+
+
+def committer(store: FakeStore, embedder: CountingEmbedder) -> Committer:
+    return Committer(store, embedder, BarChunker(), SHAPE, skip_bad_records=False)  # type: ignore[arg-type]
+
+
+def edited(log: Log, position: int, acknowledged: int, edits: Sequence[tuple[int, Version | None]]) -> Log:
+    """The log as the source delivers it next: what nobody has acknowledged may have changed, and more may follow."""
+    known, coming = log[:position], log[position:]
+    for place, version in edits:
+        if place < len(coming) and position + place >= acknowledged:
+            coming[place] = (coming[place][0], version)
+        elif place >= len(coming):
+            coming.append((KEYS[place % len(KEYS)], version))
+    return known + coming
+
+
+class SingleThreadedSync:
+    """The order of `Sync`, without its threads: fold, commit, emit, sweep."""
+
+    def __init__(self, history: History, store: FakeStore, plan: Plan, log: Log) -> None:
+        self.history, self.store, self.plan, self.log = history, store, plan, log
+        self.committer = committer(store, history.embedder)
+        self.emitted: list[int] = []
+        self.acknowledged = 0
+
+    def run(self, start: int) -> None:
+        self.emitted.append(start)
+        self.acknowledged = start
+        batch, states = Batch(0.0), list[int]()
+        for position, (key, version) in enumerate(self.log[start:], start + 1):
+            batch.add(change_of(key, version, self.history.generation))
+            if position in self.plan.states or position == len(self.log):
+                states.append(position)
+            if len(batch.changes) >= self.plan.batch_size or position == len(self.log):
+                self.commit(batch, states, start, position)
+                batch, states = Batch(0.0), []
+        if self.plan.refresh:
+            self.sweep()
+
+    def commit(self, batch: Batch, states: list[int], start: int, position: int) -> None:
+        reader, changes = self.history.reader, list(batch.changes.values())
+        reader.knows(changes)
+        stays = {change.key for change in changes if isinstance(change, Upsert) and change.document.text}
+        reader.searchable -= batch.changes.keys() - stays
+        self.committer.commit(changes)
+        reader.searchable |= stays
+        self.check_durable(start, position)
+        self.emitted.extend(states)
+        self.acknowledged = max([self.acknowledged, *states])
+
+    def check_durable(self, start: int, position: int) -> None:
+        records = self.store.records()
+        for key, version in fold(self.log[start:position]).items():
+            assert is_version(records.get(key, {}), version, self.history.generation), "acknowledged, but not stored"
+
+    def sweep(self) -> None:
+        reader, generation = self.history.reader, self.history.generation
+        reader.searchable &= {key for key, _ in self.log}
+        for stream in STREAMS:
+            self.store.sweep(stream, generation, generation, keyed=True)
+
+
+versions = st.builds(Version, st.sampled_from(TEXTS), st.integers(0, len(METADATA) - 1))
+changes = st.tuples(st.sampled_from(KEYS), versions | st.none() | versions)
+cuts = st.builds(
+    Cut,
+    call=st.integers(0, 24),
+    applied=st.sampled_from([0, -1]) | st.integers(0, 63),
+    error=st.sampled_from([Crash, Crash, TransientError, None]),
+    forgets=st.sampled_from([0, 0, 0, 1, 2]),
+    edits=st.lists(st.tuples(st.integers(0, 6), versions | st.none()), max_size=3).map(tuple),
+)
+plans = st.builds(
+    Plan,
+    changes=st.lists(changes, min_size=1, max_size=7).map(tuple),
+    states=st.frozensets(st.integers(1, 7), max_size=4),
+    batch_size=st.integers(1, 4),
+    refresh=st.sampled_from([False, False, True]),
+    cuts=st.lists(cuts, max_size=3).map(tuple),
+)
+
+
+@settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(plans, min_size=1, max_size=4), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([1, 2, 1_000]))
+def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(
+    syncs: list[Plan], layout: Layout, rows_a_call: int
+) -> None:
+    history = History(layout, rows_a_call)
+    for sync in syncs:
+        history.run(sync)
+    event(f"{history.cut_calls} cut syncs")
+
+
+# --- one record: all of it --------------------------------------------------------------------------------------------
+
+ONE = KEYS[0]
+FIRST = [None, *map(Version, ("a", "a|b", "a|b|c", "b|a", "c|a|b|a"))]
+FEW = [*FIRST, Version("a|b", 1)]
+
+
+def interrupted_once(before: Version | None, wanted: Version | None, call: int, applied: int) -> History | None:
+    """A record that was stored, and whose new version was cut off at a call; None where there is no such call."""
+    history = History(LITE_LAYOUT)
+    for version, cut in ((before, None), (wanted, Cut(call, applied, Crash, 0, ()))):
+        store = history.store(cut)
+        change = change_of(ONE, version, 1)
+        history.reader.knows([change])
+        if version is None:
+            history.reader.searchable.clear()
+        try:
+            committer(store, history.embedder).commit([change])
+        except Crash:
+            return history
+        if version is not None:
+            history.reader.searchable.add(ONE)
+    return None
+
+
+def test_a_single_record_survives_a_crash_at_every_call_with_every_part_of_it_applied() -> None:
+    """All versions before, interrupted and after; every call of the commit; every subset of the rows of the call."""
+    explored = 0
+    for before, wanted in itertools.product(FIRST, FEW):
+        for call in itertools.count():
+            if interrupted_once(before, wanted, call, 0) is None:
+                break
+            for applied, after in itertools.product(range(8), FEW):
+                history = interrupted_once(before, wanted, call, applied)
+                assert history is not None
+                store = history.store(None)
+                stored = {row["text"] for row in history.entities.values()}
+                history.embedder = CountingEmbedder()
+                change = change_of(ONE, after, 1)
+                history.reader.knows([change])
+                if after is None:
+                    history.reader.searchable.clear()
+                committer(store, history.embedder).commit([change])
+                assert not stored & set(history.embedder.texts), "text was embedded whose vector is stored"
+                assert is_version(store.records().get(ONE, {}), after, 1)
+                explored += 1
+    assert explored > 7_500
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, LITE_LAYOUT], ids=["replaces", "merges"])
+def test_an_interrupted_version_that_never_comes_again_is_swept_by_the_next_refresh(layout: Layout) -> None:
+    """The record vanished from its source while the sync was down: nothing of it may outlive the refresh."""
+    for before, wanted in itertools.product(FIRST, FEW):
+        for call, applied in itertools.product(range(9), range(8)):
+            history = interrupted_once(before, wanted, call, applied)
+            if history is None:
+                break
+            history.layout = layout
+            history.reader.searchable.clear()
+            history.store(None).sweep(ONE.stream, 2, 2, keyed=True)
+            assert not history.entities
+
+
+def test_the_unfinished_versions_are_swept_even_where_their_generation_is_kept() -> None:
+    history = interrupted_once(None, Version("a|b|c"), 2, 0)
+    assert history is not None
+    assert history.store(None).sweep(ONE.stream, 2, 1, keyed=True) == 1
+    assert not history.entities
+
+
+# --- the whole sync, with its threads ---------------------------------------------------------------------------------
+
+BUILDER = DocumentBuilder(
+    text_fields=(FieldPath.parse("text"),),
+    metadata_fields=(FieldPath.parse("status"), FieldPath.parse("vip")),
+    include_names=False,
+    reserved=LAYOUT.reserved,
+)
+
+
+def plan_of(stream: str, generation: int, *, refresh: bool) -> StreamPlan:
+    return StreamPlan(
+        stream, WriteMode.DEDUP, (("id",),), frozenset(), generation, minimum_generation=generation if refresh else 0
+    )
+
+
+def record_line(key: RecordKey, version: Version | None) -> dict[str, object]:
+    data: dict[str, object] = {"id": key.record_id.removeprefix(f"{key.stream}_")}
+    if version is None:
+        data["_ab_cdc_deleted_at"] = "2026-01-01T00:00:00Z"
+    else:
+        metadata = METADATA[version.metadata]
+        data |= {"text": version.text, **{name: metadata[name] for name in ("status", "vip") if name in metadata}}
+    meta = {"changes": METADATA[version.metadata].get(META_CHANGES, [])} if version is not None else {}
+    record = {"stream": key.stream, "data": data, "emitted_at": 0, "meta": meta}
+    return {"type": "RECORD", "record": record}
+
+
+def state_line(position: int) -> dict[str, object]:
+    return {"type": "STATE", "state": {"type": "GLOBAL", "global": {"position": position}}}
+
+
+def as_input(log: Log, start: int, states: frozenset[int]) -> io.BytesIO:
+    messages = []
+    for position, change in enumerate(log[start:], start + 1):
+        messages.append(record_line(*change))
+        if position in states or position == len(log):
+            messages.append(state_line(position))
+    return io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+
+
+class ThreadedHistory(History):
+    """As `History`, through `Inbox`, `Sync` and its window of batches."""
+
+    def run(self, plan: Plan) -> None:
+        """A sync with its cuts, and then the collection as it has to be."""
+        if plan.refresh:
+            self.generation += 1
+        log, position = list(plan.changes), 0
+        stay = {key for key in KEYS if all(version and version.text for other, version in log if other == key)}
+        for cut in (*plan.cuts, None):
+            edits = () if cut is None else cut.edits
+            stay -= {key for key in KEYS if any(version is None or not version.text for _, version in edits)}
+            self.reader.searchable = {
+                key for key in stay if self.expected.get(key, (None, 0))[0] and not plan.refresh
+            } & FakeStore(self.entities).records().keys()
+            store = self.store(cut)
+            emitted = self.attempt(plan, store, log, position)
+            if store.dead:
+                self.cut_calls += 1
+                assert cut is not None
+                position = emitted[max(0, len(emitted) - 1 - cut.forgets)] if emitted else position
+                log = edited(log, position, max(emitted, default=position), edits)
+                continue
+            break
+        if plan.refresh:
+            self.expected = {}
+        self.expected.update({key: (version, self.generation) for key, version in log})
+        self.check_end()
+
+    def attempt(self, plan: Plan, store: FakeStore, log: Log, start: int) -> list[int]:
+        """One process; returns the positions of the states that it emitted, and leaves the store dead if it failed."""
+        emitted: list[int] = []
+
+        def emit(line: bytes) -> None:
+            if store.dead:
+                return
+            position = json.loads(line)["state"]["global"]["position"]
+            self.check_durable(store, log, start, position)
+            emitted.append(position)
+
+        self.reader.knows(change_of(key, version, self.generation) for key, version in log)
+        names = {(stream, None): plan_of(stream, self.generation, refresh=plan.refresh) for stream in STREAMS}
+        sync = Sync(
+            names,
+            committer(store, self.embedder),
+            dict.fromkeys(names, BUILDER),
+            emit,
+            limits=Limits(records=plan.batch_size, batches_in_flight=3),
+        )
+        try:
+            sync.run(Inbox(as_input(log, start, plan.states)))
+        except (Crash, DestinationError):
+            store.kill()
+        return emitted
+
+    def check_durable(self, store: FakeStore, log: Log, start: int, position: int) -> None:
+        records, later = store.records(), {key for key, _ in log[position:]}
+        for key, version in fold(log[start:position]).items():
+            if key not in later:  # a later version may be on its way in
+                assert is_version(records.get(key, {}), version, self.generation), "acknowledged, but not stored"
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(plans, min_size=1, max_size=3), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([2, 1_000]))
+def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(
+    syncs: list[Plan], layout: Layout, rows_a_call: int
+) -> None:
+    history = ThreadedHistory(layout, rows_a_call)
+    for sync in syncs:
+        history.run(sync)
+    event(f"{history.cut_calls} cut syncs")
+
+
+def test_a_cut_sync_and_its_replay_leave_the_very_rows_of_an_undisturbed_one() -> None:
+    """Row by row, not only in what a reader is promised."""
+    log = tuple(zip(KEYS, map(Version, ("a|b|c", "b|a", "x|a|b|c", "a|a")), strict=True))
+    plan = Plan(log, frozenset({1, 2}), batch_size=1, refresh=False, cuts=())
+    undisturbed = ThreadedHistory(LAYOUT)
+    undisturbed.run(plan)
+    for call, applied in itertools.product(range(20), (0, 1, 2, -1)):
+        history = ThreadedHistory(LAYOUT)
+        history.run(replace(plan, cuts=(Cut(call, applied, Crash, 0, ()),)))
+        assert history.entities == undisturbed.entities
+
+
+def test_the_reader_would_notice_each_broken_promise() -> None:
+    """The watch itself, on collections that no commit leaves."""
+    history = History(LAYOUT)
+    change = change_of(ONE, Version("a|b|c"), 1)
+    history.reader.knows([change])
+    committer(history.store(None), history.embedder).commit([change])
+    whole = dict(history.entities)
+    head, tail = chunk_key(ONE, 0), chunk_key(ONE, 2)
+
+    def notices(entities: dict[str, Entity], words: str) -> None:
+        with pytest.raises(AssertionError, match=words):
+            history.reader(FakeStore(entities))
+
+    notices({key: row for key, row in whole.items() if key != head}, "without a head")
+    notices({key: row for key, row in whole.items() if key != tail}, "vouches")
+    notices({**whole, tail: {**whole[tail], "text": "b", "vector": vector_of("b")}}, "vouches")
+    notices({**whole, "pk": {**whole[tail], CHUNK: 3}}, "does not know of")
+    history.reader.searchable = {KEYS[1]}
+    notices(whole, "a hole")
