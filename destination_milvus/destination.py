@@ -37,6 +37,9 @@ logger = logging.getLogger("airbyte.destination")
 
 DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
 
+CHECK_DEADLINE = 20.0
+"""Seconds that `check` keeps trying: somebody waits for the answer in front of a form."""
+
 LOCAL_CHUNK_SIZE = 200
 """cl100k tokens that fit the 256 word pieces which MiniLM was trained to read."""
 
@@ -90,7 +93,7 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
     """
     config = parse(raw)
     _require_cloud_safety(config)
-    embedder = create_embedder(config.embedding, config.advanced)
+    embedder = create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)
     _warn_of_long_chunks(config, embedder)
     _try_embedding(config, embedder)
     if store.is_new_database(config.indexing):
@@ -154,9 +157,21 @@ def _names_its_model(config: Config) -> bool:
 
 
 def write_stream(
-    config: Config, catalog: Mapping[str, Json], stream: ByteStream, emit: Callable[[bytes], None]
+    config: Config,
+    catalog: Mapping[str, Json],
+    stream: ByteStream,
+    emit: Callable[[bytes], None],
+    *,
+    limits: Limits | None = None,
 ) -> None:
     """A sync from a byte stream of protocol lines; `emit` takes each state that is durable, as a line.
+
+    Args:
+        config: parsed.
+        catalog: the configured catalog, as protocol JSON.
+        stream: the input.
+        emit: called on this thread.
+        limits: of the batches; those of production by default.
 
     Raises:
         DestinationError: it did not complete; what was durable was emitted.
@@ -186,12 +201,14 @@ def write_stream(
         ),
         {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
         emit,
-        limits=Limits(batches_in_flight=config.advanced.concurrency),
+        limits=limits or Limits(batches_in_flight=config.advanced.concurrency),
         vector_field=_vector_field(config),
     )
     logger.info("Writing %d streams to %s.", len(plans), milvus_errors.described(config.indexing.host))
     sync.run(inbox)
+    usage = embedder.usage
     logger.info("Sync complete: %s.", sync.progress.sentence())
+    logger.info("Embedding took %d requests, %d texts and %d tokens.", usage.requests, usage.texts, usage.tokens)
     client.close()
 
 

@@ -5,7 +5,7 @@
     │   └── ModelMismatch  two embedding models would meet in one collection
     ├── TransientError     run it again: the network, a limit, an overloaded service (Airbyte: transient_error)
     ├── InternalError      a bug or a broken input that neither helps (Airbyte: system_error)
-    └── BadRecord          one record cannot be stored; `advanced.bad_records` decides what that means
+    └── BadRecord          one record cannot be stored; `advanced.bad_records` decides what that means (config_error)
 
 A message is one sentence or two for the person who runs the sync: what happened, where, what to do. It never holds a
 secret, a record's text or a traceback; foreign errors are chained (`raise … from`), never quoted unread.
@@ -54,11 +54,13 @@ class InternalError(DestinationError):
 class BadRecord(DestinationError):
     """One record that cannot be stored as it is, named by its stream and, where it has one, its key."""
 
+    failure_type: FailureType = "config_error"  # the platform need not retry: the record stays what it is
+
     stream: str
 
     def __init__(self, reason: str, *, stream: str, key: str | None = None) -> None:
-        where = f'Stream "{stream}"' + (f", record {shorten(key)}" if key is not None else "")
-        super().__init__(f"{where}: {reason}", stream=stream)
+        which = f"record {shorten(key)}" if key is not None else "a record without a key"
+        super().__init__(f'Stream "{stream}", {which}: {reason}.', stream=stream)
         self.reason = reason
         self.key = key
 

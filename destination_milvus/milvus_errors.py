@@ -127,6 +127,11 @@ def is_retryable(error: BaseException) -> bool:
     return meaning.retryable if meaning is not None else bool(getattr(error, "retriable", False))
 
 
+def is_collection_missing(error: BaseException) -> bool:
+    """Whether the collection does not exist."""
+    return _COLLECTION_MISSING in _codes(error)
+
+
 def is_message_too_large(error: BaseException) -> bool:
     """Whether an answer or a request exceeded the limit of a message."""
     return "RESOURCE_EXHAUSTED" in _statuses(error)

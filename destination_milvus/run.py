@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, BinaryIO, cast
 
 import orjson
+import stamina
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
@@ -127,6 +128,14 @@ def _set_up_logging(output: Output) -> None:
     root.setLevel(logging.CRITICAL + 1)  # libraries log what they work on: texts, keys, requests
     logging.getLogger("airbyte").setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
     logging.getLogger("airbyte").handlers = []
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    """Say why a sync stands still."""
+    cause = details.caused_by
+    reason = cause.message if isinstance(cause, DestinationError) else type(cause).__name__
+    logger.warning("%s Trying again in %.1f s (attempt %d).", reason, details.wait_for, details.retry_num + 1)
 
 
 def _unexpected(error: Exception) -> InternalError:

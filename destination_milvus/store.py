@@ -24,7 +24,7 @@ from destination_milvus import rows
 from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
 from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
-from destination_milvus.milvus_errors import is_message_too_large, is_retryable, translated
+from destination_milvus.milvus_errors import is_collection_missing, is_message_too_large, is_retryable, translated
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
 from destination_milvus.phases import Upserts, phases
 
@@ -175,12 +175,9 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         ConfigError: it exists and cannot be used; every reason is named.
     """
     indexing = config.indexing
-    try:
-        if not client.has_collection(indexing.collection, timeout=CONNECT_TIMEOUT):
-            return None
-        description = client.describe_collection(indexing.collection, timeout=CONNECT_TIMEOUT)
-    except Exception as error:
-        raise translated(error, indexing) from error
+    description = _description(client, indexing)
+    if description is None:
+        return None
     fields = {field["name"]: field for field in description["fields"]}
     problems = list(_schema_problems(description, fields, indexing))
     if problems:
@@ -205,6 +202,22 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         model=(description.get("properties") or {}).get(MODEL_PROPERTY),
         columns=frozenset(fields),
     )
+
+
+def _description(client: MilvusClient, indexing: Indexing) -> Mapping[str, Any] | None:
+    try:
+        description: Mapping[str, Any] = client.describe_collection(indexing.collection, timeout=CONNECT_TIMEOUT)
+    except Exception as error:
+        if not is_collection_missing(error):
+            raise translated(error, indexing) from error
+    else:
+        return description
+    try:
+        # a server answers the same where the database does not exist; this call tells
+        client.list_collections(timeout=CONNECT_TIMEOUT)
+    except Exception as error:
+        raise translated(error, indexing) from error
+    return None
 
 
 def _schema_problems(description: Mapping[str, Any], fields: Mapping[str, Any], indexing: Indexing) -> Iterator[str]:
@@ -558,17 +571,21 @@ class MilvusStore:
         Raises:
             DestinationError: it failed for good.
         """
+        for attempt in stamina.retry_context(
+            on=is_retryable, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.2, wait_max=10.0
+        ):
+            with attempt:
+                return self._once(call)
+        raise AssertionError("stamina ends with a result or an exception")
+
+    def _once(self, call: Callable[[], T]) -> T:
         try:
-            for attempt in stamina.retry_context(
-                on=is_retryable, attempts=None, timeout=RETRY_SECONDS, wait_initial=0.2, wait_max=10.0
-            ):
-                with attempt:
-                    return call()
+            return call()
         except Exception as error:
+            failure = translated(error, self._indexing)
             if is_message_too_large(error):
-                raise _MessageTooLarge(translated(error, self._indexing).message) from error
-            raise translated(error, self._indexing) from error
-        raise AssertionError("stamina either returns or raises")  # pragma: no cover
+                raise _MessageTooLarge(failure.message) from error
+            raise failure from error
 
 
 class _MessageTooLarge(TransientError):

@@ -147,6 +147,7 @@ class DocumentBuilder:
     protected: frozenset[str] = frozenset()
     """Top-level fields (primary key, cursor) that are never shortened or dropped."""
     metadata_bytes: int = METADATA_BYTES
+    """Most bytes of the metadata as JSON."""
     omitted: frozenset[str] = frozenset()
     """Top-level fields that are neither text nor metadata unless a path names them: the vector of `from_field`."""
 
@@ -244,7 +245,7 @@ class DocumentBuilder:
             return {
                 name: value
                 for name, value in data.items()
-                if not (self._is_bookkeeping(name) or name == "_ab_cdc_deleted_at" or value is None)
+                if not (self._is_bookkeeping(name) or value is None)
             }
         found = ((path.path, [value for _, value in self._select(path, data)]) for path in self.metadata_fields)
         return {path: values if len(values) > 1 else values[0] for path, values in found if values}

@@ -131,12 +131,14 @@ def run(
     config: Mapping[str, Any] | None = None,
     configured: Mapping[str, Any] | None = None,
     lines: Iterable[str] = (),
+    *,
+    cut_off: str = "",
     **variables: str,
 ) -> Finished:
-    """Run a command of the connector to its end."""
+    """Run a command of the connector to its end; `cut_off` is the beginning of a line whose rest never comes."""
     process = subprocess.run(
         arguments(folder, command, config, configured),
-        input="".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass"),
+        input=("".join(line + "\n" for line in lines) + cut_off).encode("utf-8", "surrogatepass"),
         capture_output=True,
         check=False,
         timeout=120,

@@ -1,7 +1,7 @@
 """A real Milvus server for tests: installed, started and stopped by the test session.
 
-The PyPI wheel `milvus==2.3.5` carries the binaries of Milvus standalone. Its own Python wrapper is not used: it moves to
-another port when one is busy, and does not pass SIGTERM on. The binaries run here as they are, configured by
+The PyPI wheel `milvus==2.3.5` carries the binaries of Milvus standalone. Its own Python wrapper is not used: it moves
+to another port when one is busy, and does not pass SIGTERM on. The binaries run here as they are, configured by
 environment variables, on fixed ports, several servers at once if need be.
 
 Run as a script, this file is the launcher: it ties the server's life to that of the test session, then becomes it.
@@ -206,7 +206,7 @@ class MilvusServer:
         self.start()
 
     def pause(self) -> None:
-        """Freeze it: it accepts connections and answers nothing. After more than `SESSION_TTL` it needs time to recover."""
+        """Freeze it: it accepts connections and answers nothing. After `SESSION_TTL` it needs time to recover."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -256,7 +256,7 @@ class MilvusServer:
             try:
                 # SO_REUSEADDR is set by it: connections that a server before this one left in TIME_WAIT do no harm
                 socket.create_server(("", port)).close()
-            except OSError as error:
+            except OSError as error:  # noqa: PERF203 - eleven ports
                 raise ServerError(
                     f"Port {port} ({name}) of the Milvus server is taken ({error.strerror}): another test session is "
                     "running or its server is still ending. Wait for it, or set MILVUS_TEST_PORT to another first port."
@@ -285,7 +285,6 @@ class MilvusServer:
             library_path: str(installed / "bin"),
             "DEPLOY_MODE": "STANDALONE",
             "METRICS_PORT": str(self.ports["metrics"]),
-            "MILVUS_RUN_DIR": str(self._data / "run"),
             "COMMON_STORAGETYPE": "local",
             "LOCALSTORAGE_PATH": str(self._data / "rows"),
             "ROCKSMQ_PATH": str(self._data / "rocksmq"),

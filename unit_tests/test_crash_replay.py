@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
 from destination_milvus import identity
@@ -112,6 +112,8 @@ class Reader:
     fingerprints: dict[str, tuple[Version, int]] = field(default_factory=dict)
     searchable: set[RecordKey] = field(default_factory=set)
     """Records that were committed and that nothing in progress takes out."""
+    swept_below: int = 0
+    """Heads of older generations vouch for nothing: their numbers do not come again, and a sweep may be under way."""
     looks: int = 0
 
     def knows(self, changes: Iterable[Change]) -> None:
@@ -132,7 +134,7 @@ class Reader:
             head = rows[0]
             assert max(rows) < head[CHUNKS], f"{key} has rows that its head does not know of"
             assert all(row["vector"] == vector_of(row["text"]) for row in rows.values())
-            if head[FINGERPRINT] != PENDING:
+            if head[FINGERPRINT] != PENDING and head[GENERATION] >= self.swept_below:
                 version, generation = self.fingerprints[head[FINGERPRINT]]
                 assert is_version(rows, version, generation), f"the head of {key} vouches for what is not there"
         assert self.searchable <= records.keys(), "a record that was committed became a hole"
@@ -281,40 +283,64 @@ class SingleThreadedSync:
 
     def sweep(self) -> None:
         reader, generation = self.history.reader, self.history.generation
+        reader.swept_below = generation
         reader.searchable &= {key for key, _ in self.log}
         for stream in STREAMS:
             self.store.sweep(stream, generation, generation, keyed=True)
 
 
-versions = st.builds(Version, st.sampled_from(TEXTS), st.integers(0, len(METADATA) - 1))
-changes = st.tuples(st.sampled_from(KEYS), versions | st.none() | versions)
-cuts = st.builds(
-    Cut,
-    call=st.integers(0, 24),
-    applied=st.sampled_from([0, -1]) | st.integers(0, 63),
-    error=st.sampled_from([Crash, Crash, TransientError, None]),
-    forgets=st.sampled_from([0, 0, 0, 1, 2]),
-    edits=st.lists(st.tuples(st.integers(0, 6), versions | st.none()), max_size=3).map(tuple),
-)
-plans = st.builds(
-    Plan,
-    changes=st.lists(changes, min_size=1, max_size=7).map(tuple),
-    states=st.frozensets(st.integers(1, 7), max_size=4),
-    batch_size=st.integers(1, 4),
-    refresh=st.sampled_from([False, False, True]),
-    cuts=st.lists(cuts, max_size=3).map(tuple),
-)
+class Choices:
+    """Small numbers out of bytes: one draw for Hypothesis instead of hundreds, and fewer or smaller bytes are simpler."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = iter(source)
+
+    def __call__(self, number: int) -> int:
+        """One of 0 … number-1; 0 once the bytes are used up."""
+        return next(self._source, 0) % number
+
+    def version(self) -> Version | None:
+        """A version, or a deletion."""
+        return None if self(6) == 5 else Version(TEXTS[self(len(TEXTS))], self(len(METADATA)))
+
+    def cut(self) -> Cut:
+        """An attempt that does not come to its end."""
+        return Cut(
+            call=self(24),
+            applied=(0, -1, self(64))[self(3)],
+            error=(Crash, TransientError, None)[self(3)],
+            forgets=max(0, self(5) - 2),
+            edits=tuple((self(7), self.version()) for _ in range(self(4))),
+        )
+
+    def plan(self) -> Plan:
+        """A sync."""
+        return Plan(
+            changes=tuple((KEYS[self(len(KEYS))], self.version()) for _ in range(1 + self(7))),
+            states=frozenset(1 + self(7) for _ in range(self(4))),
+            batch_size=1 + self(4),
+            refresh=self(3) == 2,
+            cuts=tuple(self.cut() for _ in range(self(4))),
+        )
 
 
-@settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(plans, min_size=1, max_size=4), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([1, 2, 1_000]))
-def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(
-    syncs: list[Plan], layout: Layout, rows_a_call: int
-) -> None:
-    history = History(layout, rows_a_call)
-    for sync in syncs:
-        history.run(sync)
+histories = st.tuples(st.binary(min_size=200, max_size=200), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([1, 2, 1_000]))
+
+
+def lives_through(history: History, choices: Choices) -> None:
+    """Up to four syncs."""
+    for _ in range(1 + choices(4)):
+        plan = choices.plan()
+        note(str(plan))
+        history.run(plan)
     event(f"{history.cut_calls} cut syncs")
+
+
+@settings(max_examples=3_000, deadline=None)
+@given(histories)
+def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(drawn: tuple[bytes, Layout, int]) -> None:
+    source, layout, rows_a_call = drawn
+    lives_through(History(layout, rows_a_call), Choices(source))
 
 
 # --- one record: all of it --------------------------------------------------------------------------------------------
@@ -376,12 +402,13 @@ def test_an_interrupted_version_that_never_comes_again_is_swept_by_the_next_refr
                 break
             history.layout = layout
             history.reader.searchable.clear()
+            history.reader.swept_below = 2
             history.store(None).sweep(ONE.stream, 2, 2, keyed=True)
             assert not history.entities
 
 
 def test_the_unfinished_versions_are_swept_even_where_their_generation_is_kept() -> None:
-    history = interrupted_once(None, Version("a|b|c"), 2, 0)
+    history = interrupted_once(None, Version("a|b|c"), 3, 1)
     assert history is not None
     assert history.store(None).sweep(ONE.stream, 2, 1, keyed=True) == 1
     assert not history.entities
@@ -435,6 +462,7 @@ class ThreadedHistory(History):
         """A sync with its cuts, and then the collection as it has to be."""
         if plan.refresh:
             self.generation += 1
+            self.reader.swept_below = self.generation
         log, position = list(plan.changes), 0
         stay = {key for key in KEYS if all(version and version.text for other, version in log if other == key)}
         for cut in (*plan.cuts, None):
@@ -490,15 +518,11 @@ class ThreadedHistory(History):
                 assert is_version(records.get(key, {}), version, self.generation), "acknowledged, but not stored"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(plans, min_size=1, max_size=3), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([2, 1_000]))
-def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(
-    syncs: list[Plan], layout: Layout, rows_a_call: int
-) -> None:
-    history = ThreadedHistory(layout, rows_a_call)
-    for sync in syncs:
-        history.run(sync)
-    event(f"{history.cut_calls} cut syncs")
+@settings(max_examples=400, deadline=None)
+@given(histories)
+def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(drawn: tuple[bytes, Layout, int]) -> None:
+    source, layout, rows_a_call = drawn
+    lives_through(ThreadedHistory(layout, rows_a_call), Choices(source))
 
 
 def test_a_cut_sync_and_its_replay_leave_the_very_rows_of_an_undisturbed_one() -> None:

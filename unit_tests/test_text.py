@@ -158,7 +158,7 @@ def test_bookkeeping_is_neither_text_nor_metadata() -> None:
         "_airbyte_raw_id": "r",
         "_airbyte_meta": {},
         "_ab_cdc_lsn": 7,
-        "_ab_cdc_deleted_at": "",
+        "_ab_cdc_deleted_at": None,
         "v": [1.0],
     }
     assert text(data, omitted=["v"]) == "id: 1"

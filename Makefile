@@ -1,0 +1,71 @@
+# Commands of the project; `make help` lists them. PYTHON names the interpreter that the environment is made with.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.complete
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export UV_HTTP_TIMEOUT ?= 180
+# uv does not read pip's settings: a mirror that is named for pip is meant for both
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.DELETE_ON_ERROR:
+.PHONY: help demo demo-clean app test lint types format spec lock clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(STAMP)  ## A day of support data into Milvus Lite, then a search; run it again for the next day
+	@$(BIN)/python examples/demo.py
+
+demo-clean:  ## Forget the demo's days
+	rm -rf .demo
+
+app: $(STAMP)  ## The support form on the demo's data, in the browser
+	$(BIN)/python -m streamlit run support_form/app.py $(ARGS)
+
+test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k head" for some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## Types
+	$(BIN)/mypy
+
+format: $(STAMP)  ## Bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+spec: $(STAMP)  ## Write the golden copy of the specification anew
+	$(BIN)/destination-milvus spec > .venv/spec.json
+	$(BIN)/python -m json.tool --indent 2 .venv/spec.json integration_tests/spec.json
+
+lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARGS=--upgrade for newer versions
+	$(BIN)/python unit_tests/test_lock.py $(ARGS)
+
+clean:  ## Remove what the other commands made
+	rm -rf .venv .milvus-server .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+
+# From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
+# pip brings only uv, which is in the lock like everything else.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing): Python 3.10 to 3.13 is needed." \
+	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	  exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/uv.txt
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from destination_milvus import errors
+from destination_milvus.errors import (
+    BadRecord,
+    ConfigError,
+    DestinationError,
+    InternalError,
+    ModelMismatch,
+    TransientError,
+    shorten,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parent", "failure_type"),
+    [
+        (ConfigError, DestinationError, "config_error"),
+        (ModelMismatch, ConfigError, "config_error"),
+        (TransientError, DestinationError, "transient_error"),
+        (InternalError, DestinationError, "system_error"),
+        (BadRecord, DestinationError, "config_error"),
+        (DestinationError, Exception, "system_error"),
+    ],
+)
+def test_the_tree_is_as_drawn_and_each_kind_has_airbytes_word(
+    kind: type[DestinationError], parent: type[Exception], failure_type: str
+) -> None:
+    assert kind.__base__ is parent
+    assert kind.failure_type == failure_type
+
+
+def test_every_error_of_the_module_is_drawn_in_its_tree() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert all(kind.__name__ in str(errors.__doc__) for kind in kinds)
+
+
+def test_an_error_carries_its_sentence_and_its_stream() -> None:
+    error = TransientError("Sync again.", stream="tickets")
+    assert (str(error), error.message, error.stream) == ("Sync again.", "Sync again.", "tickets")
+    assert ConfigError("Wrong.").stream is None
+
+
+def test_a_bad_record_is_named_by_stream_and_key() -> None:
+    error = BadRecord("its vector is too short", stream="tickets", key="tickets_7")
+    assert error.message == 'Stream "tickets", record "tickets_7": its vector is too short.'
+    assert (error.reason, error.key, error.stream) == ("its vector is too short", "tickets_7", "tickets")
+
+
+def test_a_bad_record_without_a_key_is_named_by_its_stream() -> None:
+    error = BadRecord("it has none", stream="tickets")
+    assert error.message == 'Stream "tickets", a record without a key: it has none.'
+
+
+@given(st.text(st.characters() | st.sampled_from("\n\r\0\x1b\x7f\x85\u2028\u202e\ud800"), max_size=300))
+def test_a_value_in_a_message_is_one_short_line_of_plain_characters(value: str) -> None:
+    """No line break, no control character, no half of one, and nothing that turns the direction of the text."""
+    text = shorten(value)
+    assert len(text) <= 82
+    assert text[0] == text[-1] == '"'
+    assert all(" " <= character <= "~" for character in text[1:-1].removesuffix("…"))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [("plain", 80, '"plain"'), ("a\nb", 80, '"a\\nb"'), ("abcdef", 6, '"abcdef"'), ("abcdefg", 6, '"abcde…"')],
+)
+def test_values_are_shortened_with_an_ellipsis(value: str, limit: int, expected: str) -> None:
+    assert shorten(value, limit) == expected

@@ -1,0 +1,40 @@
+"""metadata.yaml says the same as the package."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Any]:
+    """The description of the connector."""
+    described: dict[str, Any] = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
+    return described
+
+
+def test_version_and_licence_are_those_of_the_package(data: dict[str, Any]) -> None:
+    """A release that changes one of the two places only is noticed."""
+    package = metadata(data["remoteRegistries"]["pypi"]["packageName"])
+    assert data["dockerImageTag"] == package["Version"]
+    assert data["license"] == package["License-Expression"]
+
+
+def test_the_base_image_is_pinned_by_its_digest(data: dict[str, Any]) -> None:
+    """A tag can be moved, a digest cannot."""
+    base_image = data["connectorBuildOptions"]["baseImage"]
+    assert re.fullmatch(r"docker\.io/airbyte/python-connector-base:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", base_image)
+
+
+def test_the_icon_is_a_square(data: dict[str, Any]) -> None:
+    """Airbyte draws it into one."""
+    view = re.search(r'viewBox="0 0 (\d+) (\d+)"', (ROOT / data["icon"]).read_text())
+    assert view is not None
+    assert view[1] == view[2]

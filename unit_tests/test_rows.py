@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+from array import array
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from destination_milvus import identity, rows
+from destination_milvus.model import PENDING, Chunk, Document, RecordKey, RecordWrite, StoredRow, Upsert
+from destination_milvus.rows import (
+    CHUNK,
+    CHUNKS,
+    EXTRACTED_AT,
+    FINGERPRINT,
+    GENERATION,
+    META_CHANGES,
+    RECORD_ID,
+    STREAM,
+    SYSTEM_FIELDS,
+    TEXT_HASH,
+    Layout,
+)
+from unit_tests.fakes import LAYOUT, LITE_LAYOUT, vector_of
+
+AUTO_ID = Layout(key_field="id", auto_id=True, vector_field="vec", text_field=None)
+HOSTILE = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\ )(]\n%_"), max_size=20)
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+def literals_in(query_filter: str) -> tuple[list[str], str]:
+    """The string literals of a filter, and what stands around them."""
+    literals, around, rest = [], "", query_filter
+    while (start := rest.find('"')) >= 0:
+        value, length = json.JSONDecoder().raw_decode(rest[start:])
+        literals.append(value)
+        around, rest = around + rest[:start] + "?", rest[start + length :]
+    return literals, around + rest
+
+
+@given(HOSTILE)
+def test_a_literal_is_one_value_and_means_it(value: str) -> None:
+    assert json.loads(rows.literal(value)) == value
+
+
+@given(HOSTILE, st.lists(HOSTILE, min_size=1, max_size=3))
+def test_no_key_can_widen_a_filter(stream: str, record_ids: list[str]) -> None:
+    found, around = literals_in(rows.records_filter(stream, record_ids))
+    assert found == [stream, *record_ids]
+    assert around == f"_ab_stream == ? and _ab_record_id in [{', '.join('?' * len(record_ids))}]"
+
+
+@given(HOSTILE)
+def test_no_stream_name_can_widen_a_sweep(stream: str) -> None:
+    heads = rows.stale_heads_filter(stream, 7, 7)
+    assert literals_in(heads) == (
+        [stream, ""],
+        "_ab_stream == ? and _ab_chunk == 0 and (_ab_generation_id != 7 or _ab_fingerprint == ?)",
+    )
+    stale = rows.stale_rows_filter(stream, 7, 3, dynamic=False)
+    assert literals_in(stale) == ([stream], "_ab_stream == ? and _ab_generation_id < 3")
+    newer = rows.newer_filter(stream, 7)
+    assert literals_in(newer) == ([stream], "_ab_stream == ? and _ab_generation_id > 7")
+
+
+def test_rows_without_a_generation_are_stale_where_it_is_a_dynamic_field() -> None:
+    assert rows.stale_rows_filter("s", 7, 7, dynamic=True) == (
+        '_ab_stream == "s" and (_ab_generation_id != 7 or not exists _ab_generation_id)'
+    )
+
+
+@pytest.mark.parametrize(
+    ("generation", "minimum", "expected"),
+    [(7, 7, "_ab_generation_id != 7"), (7, 8, "_ab_generation_id != 7"), (7, 6, "_ab_generation_id < 6")],
+)
+def test_a_truncating_refresh_takes_out_every_other_generation_and_a_resumed_one_the_lower(
+    generation: int, minimum: int, expected: str
+) -> None:
+    assert rows.older(generation, minimum) == expected
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+KEY = RecordKey("tickets", "tickets_7")
+METADATA = {"status": "new", "organization_id": 360033549136}
+
+
+def write(
+    texts: str = "ab",
+    *,
+    metadata: dict[str, Any] | None = None,
+    announce: int | None = None,
+    stored: dict[int, StoredRow] | None = None,
+) -> RecordWrite:
+    document = Document(texts, "", METADATA if metadata is None else metadata, 1_700_000_000_000)
+    return RecordWrite(
+        upsert=Upsert(KEY, 3, document),
+        fingerprint="version",
+        chunks=tuple(Chunk(number, text, f"hash of {text}") for number, text in enumerate(texts)),
+        row_fingerprints=tuple(f"row {text}" for text in texts),
+        unchanged=frozenset(),
+        surplus=(),
+        announce=announce,
+        stored=stored or {},
+    )
+
+
+VECTORS = {f"hash of {text}": vector_of(text) for text in "abc"}
+
+
+def test_a_row_holds_everything_and_the_head_the_fingerprint_of_the_version() -> None:
+    head = rows.entity(write(), 0, VECTORS, LAYOUT)
+    assert head == {
+        **METADATA,
+        "pk": identity.chunk_key(KEY, 0),
+        "vector": vector_of("a"),
+        "text": "a",
+        STREAM: "tickets",
+        RECORD_ID: "tickets_7",
+        CHUNK: 0,
+        CHUNKS: 2,
+        TEXT_HASH: "hash of a",
+        FINGERPRINT: "version",
+        GENERATION: 3,
+        EXTRACTED_AT: 1_700_000_000_000,
+    }
+    second = rows.entity(write(), 1, VECTORS, LAYOUT)
+    assert (second["pk"], second[FINGERPRINT], second["text"]) == (identity.chunk_key(KEY, 1), "row b", "b")
+
+
+def test_a_row_has_no_key_where_milvus_makes_it_and_no_text_where_it_is_left_out() -> None:
+    row = rows.entity(write(), 0, VECTORS, AUTO_ID)
+    assert row.keys() == {*METADATA, "vec"} | SYSTEM_FIELDS - {META_CHANGES}
+
+
+def test_metadata_never_takes_the_place_of_what_the_connector_needs() -> None:
+    metadata = {name: "x" for name in LAYOUT.reserved - {META_CHANGES, "$meta"}}
+    assert rows.entity(write(metadata=metadata), 0, VECTORS, LAYOUT) == rows.entity(
+        write(metadata={}), 0, VECTORS, LAYOUT
+    )
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, AUTO_ID])
+def test_reserved_names_are_all_that_a_row_brings_by_itself(layout: Layout) -> None:
+    assert layout.reserved >= rows.entity(write(metadata={}), 0, VECTORS, layout).keys() | {"text"}
+
+
+def as_stored(row: dict[str, Any], layout: Layout = LAYOUT) -> StoredRow:
+    """As Milvus gives it back."""
+    return rows.stored_row({**row, layout.vector_field: list(row[layout.vector_field])}, layout)
+
+
+def test_a_row_read_back_can_be_written_again_as_it_was() -> None:
+    row = rows.entity(write(), 1, VECTORS, LAYOUT)
+    stored = as_stored(row)
+    assert (stored.number, stored.text_hash, stored.fingerprint, stored.vector) == (
+        1,
+        "hash of b",
+        "row b",
+        vector_of("b"),
+    )
+    assert isinstance(stored.vector, array)
+    assert {**stored.entity, "vector": stored.vector} == row
+
+
+def test_a_row_of_another_connector_has_no_hash_and_vouches_for_nothing() -> None:
+    raw = {"id": 1, "vec": [0.5], CHUNK: None, TEXT_HASH: None, FINGERPRINT: None}
+    assert rows.stored_row(raw, AUTO_ID) == StoredRow(
+        0, "", PENDING, array("f", [0.5]), {name: value for name, value in raw.items() if name != "vec"}
+    )
+
+
+def test_a_new_record_is_announced_by_its_new_head_without_a_fingerprint() -> None:
+    row = rows.announced_head(write(announce=5), VECTORS, LAYOUT)
+    assert row == {**rows.entity(write(), 0, VECTORS, LAYOUT), FINGERPRINT: PENDING, CHUNKS: 5}
+
+
+def test_a_changed_record_is_announced_by_its_old_head_which_stays_searchable() -> None:
+    old = rows.entity(write("c", metadata={"old": True}), 0, VECTORS, LAYOUT)
+    row = rows.announced_head(write(announce=2, stored={0: as_stored(old)}), VECTORS, LAYOUT)
+    assert row == {**old, FINGERPRINT: PENDING, CHUNKS: 2}
+
+
+def test_a_head_without_announcement_counts_its_chunks() -> None:
+    assert rows.announced_head(write(), VECTORS, LAYOUT)[CHUNKS] == 2
+
+
+def test_metadata_that_went_away_is_cleared_where_an_upsert_would_keep_it() -> None:
+    """`_ab_meta_changes` too: it is written only where something was cut."""
+    old = as_stored(rows.entity(write(metadata={"gone": 1, "status": "old", META_CHANGES: []}), 0, VECTORS, LAYOUT))
+    merged = rows.entity(write(stored={0: old}), 0, VECTORS, LITE_LAYOUT)
+    assert merged == {**rows.entity(write(), 0, VECTORS, LITE_LAYOUT), "gone": None, META_CHANGES: None}
+    assert rows.entity(write(stored={0: old}), 0, VECTORS, LAYOUT) == rows.entity(write(), 0, VECTORS, LAYOUT)
+
+
+def test_rows_found_by_record_id_all_carry_the_fingerprint_of_the_version() -> None:
+    assert [rows.self_contained(write(), number, VECTORS, AUTO_ID)[FINGERPRINT] for number in (0, 1)] == ["version"] * 2
+
+
+@pytest.mark.parametrize("filler", ["x", "é", '"', "\n", "字"])
+@pytest.mark.parametrize("size", [10, 30_000, 70_000])
+def test_a_dynamic_text_is_shortened_to_what_a_server_takes_and_the_row_says_so(filler: str, size: int) -> None:
+    layout = Layout("id", auto_id=True, vector_field="vec", text_field="text", text_is_dynamic=True)
+    text = filler * size
+    long = write("a", metadata={"note": "m" * 1_000})
+    long = RecordWrite(
+        long.upsert, "version", (Chunk(0, text, "hash of a"),), ("r",), frozenset(), (), None, {}
+    )
+    row = rows.self_contained(long, 0, VECTORS, layout)
+    dynamic = {name: value for name, value in row.items() if name != "vec"}
+    assert len(orjson.dumps(dynamic)) <= rows.MAX_DYNAMIC_BYTES
+    assert text.startswith(row["text"])
+    assert (META_CHANGES in row) == (row["text"] != text)
+
+
+@given(st.text(max_size=20), st.integers(0, 30))
+def test_a_text_is_cut_at_whole_characters(text: str, limit: int) -> None:
+    cut = rows.truncated(text, limit)
+    assert text.startswith(cut)
+    assert len(cut.encode()) <= limit
+    assert cut == text or len((cut + text[len(cut)]).encode()) > limit
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_size_of_a_row_is_about_what_its_message_takes() -> None:
+    assert rows.row_bytes({"v": array("f", [0.0] * 10), "text": "é"}, "v") == 40 + len('{"text":"é"}'.encode())
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=30),
+    st.integers(1, 5),
+    st.integers(20, 100),
+)
+def test_rows_go_in_order_in_calls_within_both_limits(sizes: list[int], most: int, size: int) -> None:
+    made = [{"v": array("f", [1.0]), "t": "x" * length} for length in sizes]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "MAX_ROWS_A_CALL", most)
+        patch.setattr(rows, "MAX_MESSAGE_BYTES", size)
+        portions = list(rows.calls(made, "v"))
+    assert [row for portion in portions for row in portion] == made
+    for portion in portions:
+        assert 1 <= len(portion) <= most
+        assert sum(rows.row_bytes(row, "v") for row in portion) <= size or len(portion) == 1
+    for portion, following in zip(portions, portions[1:], strict=False):
+        weight = sum(rows.row_bytes(row, "v") for row in [*portion, following[0]])
+        assert len(portion) == most or weight > size, "no call could have taken the next row as well"
+
+
+def test_the_record_of_a_row_is_named_by_stream_and_id() -> None:
+    assert rows.record_of(rows.entity(write(), 1, VECTORS, LAYOUT)) == KEY
