@@ -56,8 +56,9 @@ clean:  ## Remove what the other commands made
 # From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
 # pip brings only uv, which is in the lock like everything else.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
-	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing): Python 3.10 to 3.13 is needed." \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+	  found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing); \
+	  echo "$(PYTHON) is $$found: Python 3.10 to 3.13 is needed." \
 	    "Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \

@@ -593,7 +593,7 @@ class Config(_Model):
         json_schema_extra={"group": "advanced", "order": 3},
     )
     advanced: Advanced = Field(
-        default=Advanced(),
+        default_factory=Advanced,  # not a default: the form's would hold nulls, which its own schema refuses
         title="Advanced",
         json_schema_extra={"group": "advanced", "order": 4},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -93,28 +94,26 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
     """
     config = parse(raw)
     _require_cloud_safety(config)
-    embedder = create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)
-    _warn_of_long_chunks(config, embedder)
-    _try_embedding(config, embedder)
-    if store.is_new_database(config.indexing):
-        return  # connecting would create it
-    client = store.connect(config.indexing)
-    try:
-        collection = store.find_collection(client, config)
-        if collection is not None:
-            store.require_model(
-                collection,
-                identity=embedder.identity,
-                dimensions=embedder.dimensions,
-                named=_names_its_model(config),
-                is_empty=lambda: store.is_empty(client, collection.name, config.indexing),
-            )
-    except DestinationError:
-        raise
-    except Exception as error:
-        raise milvus_errors.translated(error, config.indexing) from error
-    finally:
-        client.close()
+    with closing(create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)) as embedder:
+        _warn_of_long_chunks(config, embedder)
+        _try_embedding(config, embedder)
+        if store.is_new_database(config.indexing):
+            return  # connecting would create it
+        with closing(store.connect(config.indexing)) as client:
+            _check_collection(config, client, embedder)
+
+
+def _check_collection(config: Config, client: store.Client, embedder: Embedder) -> None:
+    collection = store.find_collection(client, config)
+    if collection is None:
+        return
+    store.require_model(
+        collection,
+        identity=embedder.identity,
+        dimensions=embedder.dimensions,
+        named=_names_its_model(config),
+        is_empty=lambda: store.is_empty(client, collection.name, config.indexing),
+    )
 
 
 def _try_embedding(config: Config, embedder: Embedder) -> None:
@@ -179,9 +178,25 @@ def write_stream(
     _require_cloud_safety(config)
     plans = plan_streams(catalog)
     inbox = Inbox(stream)  # reading begins while the rest is set up
-    embedder = create_embedder(config.embedding, config.advanced)
-    _warn_of_long_chunks(config, embedder)
-    client = store.connect(config.indexing)
+    with closing(create_embedder(config.embedding, config.advanced)) as embedder:
+        _warn_of_long_chunks(config, embedder)
+        with closing(store.connect(config.indexing)) as client:
+            sync = _sync(config, plans, client, embedder, emit, limits)
+            logger.info("Writing %d streams to %s.", len(plans), milvus_errors.described(config.indexing.host))
+            sync.run(inbox)
+        usage = embedder.usage
+    logger.info("Sync complete: %s.", sync.progress.sentence())
+    logger.info("Embedding took %d requests, %d texts and %d tokens.", usage.requests, usage.texts, usage.tokens)
+
+
+def _sync(
+    config: Config,
+    plans: Mapping[StreamName, StreamPlan],
+    client: store.Client,
+    embedder: Embedder,
+    emit: Callable[[bytes], None],
+    limits: Limits | None,
+) -> Sync:
     milvus = store.open_store(
         client,
         config,
@@ -190,26 +205,21 @@ def write_stream(
         named=_names_its_model(config),
     )
     plans = _with_generations(plans, milvus)
-    sync = Sync(
+    committer = Committer(
+        store=milvus,
+        embedder=embedder,
+        chunker=Chunker.configured(config.processing),
+        shape=_shape(config, embedder, milvus.layout),
+        skip_bad_records=config.advanced.bad_records == "skip",
+    )
+    return Sync(
         plans,
-        Committer(
-            store=milvus,
-            embedder=embedder,
-            chunker=Chunker.configured(config.processing),
-            shape=_shape(config, embedder, milvus.layout),
-            skip_bad_records=config.advanced.bad_records == "skip",
-        ),
+        committer,
         {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
         emit,
         limits=limits or Limits(batches_in_flight=config.advanced.concurrency),
         vector_field=_vector_field(config),
     )
-    logger.info("Writing %d streams to %s.", len(plans), milvus_errors.described(config.indexing.host))
-    sync.run(inbox)
-    usage = embedder.usage
-    logger.info("Sync complete: %s.", sync.progress.sentence())
-    logger.info("Embedding took %d requests, %d texts and %d tokens.", usage.requests, usage.texts, usage.tokens)
-    client.close()
 
 
 def _with_generations(

@@ -87,7 +87,7 @@ def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
     cut = {"field": layout.text_field, "change": "TRUNCATED", "reason": "DESTINATION_RECORD_SIZE_LIMITATION"}
     changes = [*row.get(META_CHANGES, []), cut]
     # a byte of text takes one or more in JSON; the note takes its own
-    room = len(text.encode()) - excess - len(orjson.dumps(changes))
+    room = len(text.encode()) - excess - len(orjson.dumps({META_CHANGES: changes}))
     return {**row, layout.text_field: truncated(text, max(0, room)), META_CHANGES: changes}
 
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import stamina
 
@@ -30,6 +30,9 @@ from destination_milvus.phases import Upserts, phases
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
+
+    Client: TypeAlias = MilvusClient
+    """A connection, as `connect` makes it."""
 
 T = TypeVar("T")
 logger = logging.getLogger("airbyte.milvus")

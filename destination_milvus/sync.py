@@ -19,7 +19,7 @@ from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
 from destination_milvus.model import Change, Delete, RecordKey, VectorStore, WriteMode
 from destination_milvus.progress import Progress
-from destination_milvus.protocol import Message, Record, State, StreamStatus, acknowledged
+from destination_milvus.protocol import Message, Record, State, acknowledged
 from destination_milvus.reading import Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, change_of
 from destination_milvus.text import DocumentBuilder
@@ -213,7 +213,7 @@ class Sync:
             self._take_record(message)
         elif isinstance(message, State):
             self._batch.states.append(self._counts.acknowledgement(message))
-        elif isinstance(message, StreamStatus):
+        else:
             self._statuses[(message.name, message.namespace)] = message.status
         if self._batch.is_full(self._limits):
             self._submit()

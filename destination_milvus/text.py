@@ -242,11 +242,7 @@ class DocumentBuilder:
 
     def _metadata_values(self, data: Mapping[str, Json]) -> dict[str, Json]:
         if not self.metadata_fields:
-            return {
-                name: value
-                for name, value in data.items()
-                if not (self._is_bookkeeping(name) or value is None)
-            }
+            return {name: value for name, value in data.items() if not (self._is_bookkeeping(name) or value is None)}
         found = ((path.path, [value for _, value in self._select(path, data)]) for path in self.metadata_fields)
         return {path: values if len(values) > 1 else values[0] for path, values in found if values}
 

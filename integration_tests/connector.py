@@ -55,9 +55,17 @@ def status(word: str, name: str = "tickets") -> str:
     return json.dumps({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": body}})
 
 
-def write(config: Mapping[str, Any], configured: Mapping[str, Any], lines: Iterable[str]) -> list[dict[str, Any]]:
-    """A sync in this process; returns the states that came out, raises what it raises."""
-    states: list[dict[str, Any]] = []
+def write(
+    config: Mapping[str, Any],
+    configured: Mapping[str, Any],
+    lines: Iterable[str],
+    states: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """A sync in this process; returns the states that came out, raises what it raises.
+
+    Those of a sync that fails are found in `states`.
+    """
+    states = [] if states is None else states
     stdin = io.BytesIO("".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass"))
     write_stream(parse(config), configured, stdin, lambda line: states.append(json.loads(line)["state"]))
     return states

@@ -206,7 +206,11 @@ class MilvusServer:
         self.start()
 
     def pause(self) -> None:
-        """Freeze it: it accepts connections and answers nothing. After `SESSION_TTL` it needs time to recover."""
+        """Freeze it: it accepts connections and answers nothing.
+
+        Frozen for longer than `SESSION_TTL`, it ends itself as soon as it goes on: give a server for that a larger one
+        in `settings` (`COMMON_SESSION_TTL`).
+        """
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -105,7 +105,7 @@ class SharedCollection:
         """
         by_record = itertools.groupby(self.rows(), key=lambda row: RecordKey(row[STREAM], row[RECORD_ID]))
         records = [self._record(key, list(rows)) for key, rows in by_record]
-        return sorted(records, key=lambda record: (record["stream"], record["record_id"] or "", record["chunks"]))
+        return sorted(records, key=_order)
 
     def _record(self, key: RecordKey, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         head = rows[0]
@@ -131,6 +131,11 @@ class SharedCollection:
     def wipe(self) -> None:
         """Take out all rows."""
         self.client.delete(self.name, filter=f'{STREAM} != ""', timeout=60)
+
+
+def _order(record: Mapping[str, Any]) -> tuple[str, str, Sequence[str], str]:
+    metadata = json.dumps(record["metadata"], sort_keys=True)
+    return record["stream"], record["record_id"] or "", record["chunks"], metadata
 
 
 def _metadata(row: Mapping[str, Any]) -> dict[str, Any]:

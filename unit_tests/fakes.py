@@ -143,7 +143,8 @@ class FakeStore:
 
         def stale(row: Entity) -> bool:
             found = row[GENERATION]
-            return row[STREAM] == stream and (found != generation if minimum >= generation else found < minimum)
+            older = found != generation if minimum >= generation else found < minimum
+            return bool(row[STREAM] == stream and older)
 
         if not keyed:
             self._write([(key, None) for key, row in self.entities.items() if stale(row)])
@@ -155,9 +156,7 @@ class FakeStore:
                 page = [row for row in heads if stale(row) or row[FINGERPRINT] == PENDING][:2]
             if not page:
                 return swept
-            self._write(
-                [(chunk_key(record_of(row), number), None) for row in page for number in range(1, row[CHUNKS])]
-            )
+            self._write([(chunk_key(record_of(row), number), None) for row in page for number in range(1, row[CHUNKS])])
             self._write([(chunk_key(record_of(row), 0), None) for row in page])
             swept += len(page)
 

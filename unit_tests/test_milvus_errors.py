@@ -29,11 +29,12 @@ class RpcError(grpc.RpcError):
         self._status = status
 
     def code(self) -> grpc.StatusCode:
+        """The status."""
         return self._status
 
 
 def milvus(code: int, message: str = "", *, cause: BaseException | None = None, retriable: bool = False) -> Exception:
-    error = MilvusException(code=code, message=message, retriable=retriable)
+    error: Exception = MilvusException(code=code, message=message, retriable=retriable)
     error.__cause__ = cause
     return error
 
@@ -179,20 +180,12 @@ def test_our_own_errors_pass_as_they_are() -> None:
 
 
 def test_the_cause_may_lie_deep_and_may_be_a_context() -> None:
-    try:
-        try:
-            raise RpcError(grpc.StatusCode.UNAUTHENTICATED)
-        except grpc.RpcError:
-            raise ValueError from None
-    except ValueError as error:
-        assert type(translated(error, INDEXING)) is InternalError, "raised from None: it has nothing to do with it"
-    try:
-        try:
-            raise RpcError(grpc.StatusCode.UNAUTHENTICATED)
-        except grpc.RpcError:
-            raise KeyError  # noqa: B904 - a context
-    except KeyError as context:
-        assert type(translated(milvus(2, cause=context), INDEXING)) is ConfigError
+    context, unrelated = KeyError(), KeyError()
+    context.__context__ = RpcError(grpc.StatusCode.UNAUTHENTICATED)
+    assert type(translated(milvus(2, cause=context), INDEXING)) is ConfigError
+    unrelated.__context__ = RpcError(grpc.StatusCode.UNAUTHENTICATED)
+    unrelated.__suppress_context__ = True  # raised from None
+    assert type(translated(unrelated, INDEXING)) is InternalError
 
 
 def test_causes_that_go_round_in_a_circle_end() -> None:

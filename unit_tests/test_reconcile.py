@@ -26,7 +26,7 @@ from unit_tests.fakes import vector_of
 SHAPE = "shape"
 MODEL = "model"
 KEYS = [RecordKey("s", f"s_{number}") for number in range(3)]
-METADATA = [{}, {"status": "new"}, {"status": "solved", "vip": True}]
+METADATA: list[dict[str, object]] = [{}, {"status": "new"}, {"status": "solved", "vip": True}]
 
 
 def hash_of(text: str) -> str:
@@ -44,9 +44,7 @@ def chunks_of(upsert: Upsert) -> tuple[Chunk, ...]:
 
 def stored_row(number: int, text: str, metadata: int = 0, fingerprint: str | None = None) -> StoredRow:
     if fingerprint is None:
-        fingerprint = identity.row_fingerprint(
-            hash_of(text), identity.metadata_bytes(METADATA[metadata]), SHAPE
-        )
+        fingerprint = identity.row_fingerprint(hash_of(text), identity.metadata_bytes(METADATA[metadata]), SHAPE)
     return StoredRow(number, hash_of(text), fingerprint, vector_of(text), {"text": text, **METADATA[metadata]})
 
 
@@ -76,7 +74,9 @@ def plan_of(
 
 pieces = st.text("abc", max_size=4)
 upserts = st.builds(
-    lambda key, pieces, metadata, generation, lookup: Upsert(key, generation, document(pieces, metadata), lookup=lookup),
+    lambda key, pieces, metadata, generation, lookup: Upsert(
+        key, generation, document(pieces, metadata), lookup=lookup
+    ),
     st.sampled_from(KEYS),
     pieces,
     st.integers(0, 2),

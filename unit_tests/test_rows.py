@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from array import array
 from typing import Any
@@ -139,7 +140,7 @@ def test_a_row_has_no_key_where_milvus_makes_it_and_no_text_where_it_is_left_out
 
 
 def test_metadata_never_takes_the_place_of_what_the_connector_needs() -> None:
-    metadata = {name: "x" for name in LAYOUT.reserved - {META_CHANGES, "$meta"}}
+    metadata = dict.fromkeys(LAYOUT.reserved - {META_CHANGES, "$meta"}, "x")
     assert rows.entity(write(metadata=metadata), 0, VECTORS, LAYOUT) == rows.entity(
         write(metadata={}), 0, VECTORS, LAYOUT
     )
@@ -208,9 +209,7 @@ def test_a_dynamic_text_is_shortened_to_what_a_server_takes_and_the_row_says_so(
     layout = Layout("id", auto_id=True, vector_field="vec", text_field="text", text_is_dynamic=True)
     text = filler * size
     long = write("a", metadata={"note": "m" * 1_000})
-    long = RecordWrite(
-        long.upsert, "version", (Chunk(0, text, "hash of a"),), ("r",), frozenset(), (), None, {}
-    )
+    long = RecordWrite(long.upsert, "version", (Chunk(0, text, "hash of a"),), ("r",), frozenset(), (), None, {})
     row = rows.self_contained(long, 0, VECTORS, layout)
     dynamic = {name: value for name, value in row.items() if name != "vec"}
     assert len(orjson.dumps(dynamic)) <= rows.MAX_DYNAMIC_BYTES
@@ -248,7 +247,7 @@ def test_rows_go_in_order_in_calls_within_both_limits(sizes: list[int], most: in
     for portion in portions:
         assert 1 <= len(portion) <= most
         assert sum(rows.row_bytes(row, "v") for row in portion) <= size or len(portion) == 1
-    for portion, following in zip(portions, portions[1:], strict=False):
+    for portion, following in itertools.pairwise(portions):
         weight = sum(rows.row_bytes(row, "v") for row in [*portion, following[0]])
         assert len(portion) == most or weight > size, "no call could have taken the next row as well"
 

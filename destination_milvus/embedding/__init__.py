@@ -24,6 +24,9 @@ class MeteredEmbedder(Embedder, Protocol):
     def usage(self) -> Usage:
         """Requests, texts and tokens since the embedder was made."""
 
+    def close(self) -> None:
+        """Let go of connections and threads."""
+
 
 def create_embedder(  # noqa: PLR0911 - one return a mode
     embedding: config.Embedding, advanced: config.Advanced, *, deadline: float = DEADLINE

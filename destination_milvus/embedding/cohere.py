@@ -84,6 +84,7 @@ def cohere_embedder(
         Pace(advanced.requests_per_minute, advanced.tokens_per_minute),
         advanced.tokens_per_minute,
         retries,
+        client.close,
     )
 
 

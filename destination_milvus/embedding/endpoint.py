@@ -49,6 +49,7 @@ class EndpointEmbedder:
 
     __slots__ = (
         "_accepted",
+        "_close",
         "_inputs",
         "_meter",
         "_model",
@@ -60,8 +61,15 @@ class EndpointEmbedder:
     )
 
     def __init__(
-        self, model: EmbeddingModel, send: Send, pace: Pace, tokens_per_minute: int | None, retries: Retries
+        self,
+        model: EmbeddingModel,
+        send: Send,
+        pace: Pace,
+        tokens_per_minute: int | None,
+        retries: Retries,
+        close: Callable[[], None] | None = None,
     ) -> None:
+        self._close = close
         self._model = model
         self._send = send
         self._pace = pace
@@ -92,6 +100,11 @@ class EndpointEmbedder:
     def usage(self) -> Usage:
         """What was sent so far."""
         return self._meter.total
+
+    def close(self) -> None:
+        """Close the connections to the service."""
+        if self._close is not None:
+            self._close()
 
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
         """One vector a text, in order, in as few requests as the service's limits allow.

@@ -54,6 +54,9 @@ class FakeEmbedder:
         """Calls of `embed` count as requests: they stand for those of a service."""
         return self._meter.total
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
         """One vector a text; never a refusal."""
         self._meter.add(requests=1 if texts else 0, texts=len(texts))

@@ -46,6 +46,9 @@ class FieldEmbedder:
         """Nothing, ever."""
         return Usage()
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
         """Nothing for nothing.
 

@@ -85,6 +85,10 @@ class LocalEmbedder:
         """Texts and wordpieces; no requests."""
         return self._meter.total
 
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
         """One vector of length 1 a text; refused is only what is no Unicode."""
         return list(self._threads.map(self._embed_text, texts))

@@ -171,6 +171,7 @@ def _embedder(identity: str, exchange: _Exchange, advanced: Advanced, retries: R
         Pace(advanced.requests_per_minute, advanced.tokens_per_minute),
         advanced.tokens_per_minute,
         retries,
+        exchange.client.close,
     )
 
 

@@ -1,0 +1,60 @@
+"""Streams of Airbyte messages, one behaviour a folder of `streams/`, each with the collection that it must make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.connector import catalog, record, stream
+from integration_tests.shared import PLACES, PROCESSING, SharedCollection, shared_collection
+
+BEHAVIOURS = sorted(path.parent for path in Path(__file__).with_name("streams").glob("*/catalog.json"))
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCollection]:
+    """A collection on each backend in each layout."""
+    yield from shared_collection(request, tmp_path_factory)
+
+
+@pytest.fixture
+def shared(place: SharedCollection) -> SharedCollection:
+    """The collection, empty."""
+    place.wipe()
+    return place
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
+def test_messages_make_the_expected_collection(shared: SharedCollection, behaviour: Path) -> None:
+    """After every sync the records are those of its expected file, and so are the states and the error."""
+    configured = json.loads((behaviour / "catalog.json").read_text())
+    for messages in sorted(behaviour.glob("*.jsonl")):
+        expected = json.loads(messages.with_suffix(".expected.json").read_text())
+        outcome = shared.sync(configured, messages.read_bytes(), _processing(behaviour))
+        assert outcome.states == expected["states"], messages.name
+        assert shared.records() == expected["records"], messages.name
+        if "error" in expected:
+            assert outcome.error is not None, messages.name
+            assert expected["error"] in outcome.error.message
+        else:
+            assert outcome.error is None, messages.name
+
+
+def _processing(behaviour: Path) -> dict[str, Any]:
+    path = behaviour / "processing.json"
+    return {**PROCESSING, **(json.loads(path.read_text()) if path.exists() else {})}
+
+
+def test_every_behaviour_says_what_it_promises() -> None:
+    """Each folder has its sentence, at least one sync, and an expected file for every sync."""
+    assert len(BEHAVIOURS) > 30
+    for behaviour in BEHAVIOURS:
+        (promise,) = (behaviour / "README.md").read_text().splitlines()
+        assert promise.endswith("."), behaviour.name
+        syncs = {path.stem for path in behaviour.glob("*.jsonl")}
+        assert syncs == {path.name.removesuffix(".expected.json") for path in behaviour.glob("*.expected.json")}
+        assert "1" in syncs, behaviour.name

@@ -1,0 +1,377 @@
+"""The desk: takes a case in, finds what is known about it, and stores what is new.
+
+    case → vector → open tickets of the organization ─┬─► AlreadyOpen
+                                                      └─► articles, ticket stored ─► Received
+
+A connection is held for one visit to Milvus and no longer: Milvus Lite lets one process at a time have a database, and
+the next sync must find it free.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import orjson
+
+from destination_milvus import identity, milvus_errors, rows, store
+from destination_milvus.config import Indexing
+from destination_milvus.destination import write_stream
+from destination_milvus.embedding import create_embedder
+from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
+from destination_milvus.model import Embedder, Json, Refusal, Vector
+from support_form import search
+from support_form.customers import Customer
+from support_form.search import Article, Hit, Ticket
+from support_form.settings import Settings
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+logger = logging.getLogger("support_form")
+
+CALL_TIMEOUT = 10.0
+"""Seconds for one call: somebody is watching."""
+
+EMBEDDING_DEADLINE = 20.0
+"""Seconds for which an embedding request is tried again."""
+
+MOST_TICKETS, MOST_ARTICLES = 3, 5
+"""How many are shown."""
+
+ROWS_SEARCHED = 50
+"""A record has several rows; so many leave enough records."""
+
+NUMBERS = 900_000_000
+"""Ticket numbers of nine digits are drawn at random: a source counts its own from 1."""
+
+CATALOG: Mapping[str, Json] = {
+    "streams": [
+        {
+            "stream": {"name": search.TICKETS, "json_schema": {}, "supported_sync_modes": ["incremental"]},
+            "sync_mode": "incremental",
+            "destination_sync_mode": "append_dedup",
+            "cursor_field": ["generated_timestamp"],
+            "primary_key": [["id"]],
+        }
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a customer reports."""
+
+    number: int
+    """Of the ticket that it becomes: a case that is submitted twice becomes one ticket."""
+    customer: Customer
+    subject: str
+    description: str
+
+    @property
+    def text(self) -> str:
+        """What is embedded."""
+        return f"{self.subject}\n\n{self.description}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyOpen:
+    """The organization reported it before; nothing was stored."""
+
+    tickets: tuple[Ticket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The case is stored as a ticket."""
+
+    number: int
+    articles: tuple[Article, ...]
+
+
+Outcome: TypeAlias = AlreadyOpen | Received
+
+
+class DeskClosed(Exception):
+    """The desk cannot take cases now."""
+
+    def __init__(self, headline: str, detail: str) -> None:
+        super().__init__(headline)
+        self.headline = headline
+        """For the customer: what this means to them."""
+        self.detail = detail
+        """For whoever runs the form: what is wrong and what to do. Holds no secret."""
+
+
+def draw_number() -> int:
+    """A number for a new case."""
+    return 100_000_000 + secrets.randbelow(NUMBERS)
+
+
+class Desk:
+    """One collection and the model that it was filled with. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the model; connects to nothing.
+
+        Raises:
+            DeskClosed: the settings cannot be.
+        """
+        with explained():
+            self._settings = settings
+            self._thresholds = settings.thresholds
+            self._config = settings.destination
+            self._embedder: Embedder = create_embedder(
+                self._config.embedding, self._config.advanced, deadline=EMBEDDING_DEADLINE
+            )
+        # closing a Milvus Lite database closes it for every thread: one at a time
+        embedded = store.is_embedded(self._config.indexing.host)
+        self._turn: AbstractContextManager[Any] = threading.Lock() if embedded else nullcontext()
+
+    def require_open(self) -> None:
+        """Look whether a case could be taken in.
+
+        Raises:
+            DeskClosed: it could not.
+        """
+        with explained(), self._collection():
+            pass
+
+    def submit(self, case: Case, *, is_different: bool = False) -> Outcome:
+        """Take a case in.
+
+        Args:
+            case: what is reported.
+            is_different: the customer has seen the open tickets and says that this is another problem.
+
+        Raises:
+            DeskClosed: it did not work, and may be tried again with the same case.
+        """
+        with explained(), self._collection() as collection:
+            vector = self._vector(case.text)
+            organization = case.customer.organization_id
+            if not is_different:
+                asked = search.open_tickets_filter(organization, but=case.number)
+                found = collection.nearest(vector, asked, search.TICKET_FIELDS)
+                tickets = search.same_problem(found, organization, self._thresholds.duplicate, MOST_TICKETS)
+                if tickets:
+                    return AlreadyOpen(tickets)
+            # before the ticket is stored: once it is, nothing may fail
+            found = collection.nearest(vector, search.articles_filter(), search.ARTICLE_FIELDS)
+            articles = search.helpful(found, self._thresholds.article, MOST_ARTICLES)
+            number = self._free_number(case, collection)
+            self._store(ticket_of(case, number, datetime.now(timezone.utc)))
+            return Received(number, articles)
+
+    def _vector(self, text: str) -> Vector:
+        [vector] = self._embedder.embed([text])
+        if isinstance(vector, Refusal):
+            raise ConfigError(f"The embedding model refuses the text: {vector.reason}.")
+        return vector
+
+    def _free_number(self, case: Case, collection: _Collection) -> int:
+        """The case's own number, or another one where somebody else's ticket has it."""
+        number = case.number
+        while (holder := collection.ticket(number)) is not None and not _is_same(holder, case):
+            number = draw_number()
+        return number
+
+    def _store(self, ticket: Mapping[str, Json]) -> None:
+        """A sync of one record. The state behind it comes back once the ticket is durable."""
+        states: list[bytes] = []
+        write_stream(self._config, CATALOG, io.BytesIO(_messages(ticket)), states.append)
+        if not states:
+            raise TransientError("The ticket was not acknowledged.")
+
+    @contextmanager
+    def _collection(self) -> Iterator[_Collection]:
+        """The collection, found to be the right one and loaded; let go of afterwards."""
+        indexing = self._config.indexing
+        with self._turn:
+            if store.is_embedded(indexing.host) and not _database(indexing.host).exists():
+                raise _nothing_yet(indexing)  # connecting would create it
+            try:
+                client = self._connect()
+                try:
+                    yield self._checked(client)
+                finally:
+                    client.close()
+            except (DestinationError, DeskClosed):
+                raise
+            except Exception as error:
+                raise milvus_errors.translated(error, indexing) from error
+            finally:
+                _release(indexing.host)
+
+    def _connect(self) -> MilvusClient:
+        indexing = self._config.indexing
+        try:
+            return store.connect(indexing, timeout=CALL_TIMEOUT)
+        except DestinationError as error:
+            if store.is_embedded(indexing.host):
+                raise _busy(indexing) from error
+            raise
+
+    def _checked(self, client: MilvusClient) -> _Collection:
+        found = store.find_collection(client, self._config)
+        if found is None:
+            raise _nothing_yet(self._config.indexing)
+        store.require_model(
+            found,
+            identity=self._embedder.identity,
+            dimensions=self._embedder.dimensions,
+            named=self._settings.embedding_model is not None,
+            is_empty=lambda: store.is_empty(client, found.name, self._config.indexing),
+        )
+        client.load_collection(found.name, timeout=CALL_TIMEOUT)
+        return _Collection(client, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """The two questions that the desk asks."""
+
+    client: MilvusClient
+    collection: store.Collection
+
+    def nearest(self, vector: Vector, condition: str, fields: Sequence[str]) -> list[Hit]:
+        """The records nearest to a vector among those of a condition, nearest first."""
+        [answer] = self.client.search(
+            self.collection.name,
+            data=[list(vector)],
+            anns_field=self.collection.layout.vector_field,
+            filter=condition,
+            limit=ROWS_SEARCHED,
+            output_fields=list(fields),
+            consistency_level="Strong",
+            timeout=CALL_TIMEOUT,
+        )
+        return search.hits(answer, self.collection.metric_type)
+
+    def ticket(self, number: int) -> Mapping[str, Json] | None:
+        """The stored ticket of a number."""
+        found = self.client.query(
+            self.collection.name,
+            filter=rows.records_filter(search.TICKETS, [identity.record_id(search.TICKETS, [number])]),
+            output_fields=["subject", "description", "organization_id"],
+            limit=1,
+            consistency_level="Strong",
+            timeout=CALL_TIMEOUT,
+        )
+        return dict(found[0]) if found else None
+
+
+def ticket_of(case: Case, number: int, now: datetime) -> dict[str, Json]:
+    """The case as a record of Zendesk's `tickets`."""
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "id": number,
+        "subject": case.subject,
+        "description": case.description,
+        "status": "new",
+        "organization_id": case.customer.organization_id,
+        "tags": ["support-form"],
+        "created_at": moment,
+        "updated_at": moment,
+        "generated_timestamp": int(now.timestamp()),
+    }
+
+
+def _messages(ticket: Mapping[str, Json]) -> bytes:
+    record = {"stream": search.TICKETS, "data": ticket, "emitted_at": ticket["generated_timestamp"] * 1000}
+    state = {"stream_descriptor": {"name": search.TICKETS}, "stream_state": {}}
+    messages = (
+        {"type": "RECORD", "record": record},
+        {"type": "STATE", "state": {"type": "STREAM", "stream": state}},
+    )
+    return b"".join(orjson.dumps(message) + b"\n" for message in messages)
+
+
+def _is_same(stored: Mapping[str, Json], case: Case) -> bool:
+    """Whether a stored ticket is this case, submitted before by an attempt whose answer got lost."""
+    said = (case.subject, case.description, case.customer.organization_id)
+    return (stored.get("subject"), stored.get("description"), stored.get("organization_id")) == said
+
+
+# --- Milvus Lite ------------------------------------------------------------------------------------------------------
+
+
+def _database(host: str) -> Path:
+    return Path(host).expanduser().resolve()
+
+
+def _release(host: str) -> None:
+    """Let go of a Milvus Lite database: a process would otherwise hold it to its end."""
+    if store.is_embedded(host):
+        from milvus_lite.server_manager import server_manager_instance  # noqa: PLC0415 - loaded by the first connection
+
+        server_manager_instance.release_server(str(_database(host)))
+
+
+# --- what went wrong, for the customer and for whoever runs the form --------------------------------------------------
+
+
+def _nothing_yet(indexing: Indexing) -> DeskClosed:
+    return DeskClosed(
+        "There is nothing to search yet",
+        f'{milvus_errors.described(indexing.host)} has no collection "{indexing.collection}". Run `make demo`, which '
+        "fills the demo's, or sync your own source into it; then try again.",
+    )
+
+
+def _busy(indexing: Indexing) -> DeskClosed:
+    return DeskClosed(
+        "Our records are being updated",
+        f"{milvus_errors.described(indexing.host)} cannot be opened. It serves one process at a time: if the demo or "
+        "another sync is running, wait until it has ended, then try again.",
+    )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """The destination's errors in the words of the form."""
+    try:
+        yield
+    except DestinationError as error:
+        logger.warning("%s", error.message)
+        raise DeskClosed(_headline(error), _in_variables(error.message)) from error
+
+
+def _headline(error: DestinationError) -> str:
+    if isinstance(error, ModelMismatch):
+        return "This form and its records do not fit together"
+    if isinstance(error, ConfigError):
+        return "This form is not set up completely"
+    return "We cannot reach our records right now"
+
+
+def _in_variables(message: str) -> str:
+    """The destination's sentence, which names its options, with the names of this form's variables."""
+    for option, variable in _VARIABLES:
+        message = message.replace(option, variable)
+    return message
+
+
+_VARIABLES = (
+    ("indexing.host", "MILVUS_URL"),
+    ("indexing.auth (token, or username and password)", "MILVUS_TOKEN (an API key, or user:password)"),
+    ("indexing.auth", "MILVUS_TOKEN"),
+    ("indexing.db", "MILVUS_DATABASE"),
+    ("indexing.collection", "MILVUS_COLLECTION"),
+    ("embedding.openai_key", "OPENAI_API_KEY"),
+    ("embedding.base_url", "OPENAI_BASE_URL"),
+    ("embedding.model", "EMBEDDING_MODEL"),
+    ("embedding.dimensions", "EMBEDDING_DIMENSIONS"),
+    (", then sync again", ", then try again"),
+    ("configure that model", "set EMBEDDING_MODEL to that model"),
+    ("configure the model that filled the collection", "set EMBEDDING_MODEL to the model that filled the collection"),
+    ("the configuration asks for", "EMBEDDING_MODEL asks for"),
+)
