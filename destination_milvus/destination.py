@@ -182,11 +182,13 @@ def write_stream(
         _warn_of_long_chunks(config, embedder)
         with closing(store.connect(config.indexing)) as client:
             sync = _sync(config, plans, client, embedder, emit, limits)
-            logger.info("Writing %d streams to %s.", len(plans), milvus_errors.described(config.indexing.host))
+            names = ", ".join(plan.identifier for plan in plans.values())
+            logger.info("Writing %s to %s.", names, milvus_errors.described(config.indexing.host))
             sync.run(inbox)
         usage = embedder.usage
     logger.info("Sync complete: %s.", sync.progress.sentence())
-    logger.info("Embedding took %d requests, %d texts and %d tokens.", usage.requests, usage.texts, usage.tokens)
+    requests = f" in {usage.requests:,} requests" if usage.requests else ""
+    logger.info("Embedded %s texts of %s tokens%s.", f"{usage.texts:,}", f"{usage.tokens:,}", requests)
 
 
 def _sync(

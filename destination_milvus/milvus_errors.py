@@ -78,7 +78,9 @@ _BY_CODE = {
         TransientError, 'The collection "{collection}" is gone from {where}: was it dropped during the sync?'
     ),
     _NOT_LOADED: _Meaning(
-        TransientError, 'The collection "{collection}" is not loaded in {where}: was it released during the sync?'
+        TransientError,
+        'The collection "{collection}" is not loaded in {where}: was it released during the sync?',
+        retryable=True,  # a server that restarts loads its collections one after the other
     ),
     _DATABASE_MISSING: _Meaning(
         ConfigError, 'The database "{db}" does not exist in {where}: create it, or change indexing.db.'
@@ -86,6 +88,12 @@ _BY_CODE = {
     _UNAUTHENTICATED: _BY_STATUS["UNAUTHENTICATED"],
     _PERMISSION_DENIED: _BY_STATUS["PERMISSION_DENIED"],
 }
+
+_RECOVERING = _Meaning(
+    TransientError, "{where} is recovering and cannot serve yet. Check its health, then sync again.", retryable=True
+)
+# Milvus' pkg/util/merr: channels (500 to 504) and nodes (901 to 903) that are away while the server recovers
+_BY_CODE |= dict.fromkeys((*range(500, 505), *range(901, 904)), _RECOVERING)
 
 _BY_WORDS = {
     "No space left on device": _Meaning(TransientError, "The disk under {where} is full: make room, then sync again."),
@@ -124,7 +132,9 @@ def translated(error: BaseException, indexing: Indexing) -> DestinationError:
 def is_retryable(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
     meaning = _meaning(error)
-    return meaning.retryable if meaning is not None else bool(getattr(error, "retriable", False))
+    return (meaning is not None and meaning.retryable) or any(
+        getattr(cause, "retriable", False) is True for cause in _causes(error)
+    )
 
 
 def is_collection_missing(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ the next run. The first run brings everything; each later one is the next day, a
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,8 +19,8 @@ from destination_milvus.embedding import create_embedder
 from destination_milvus.rows import literals
 from destination_milvus.store import connect
 
-EXAMPLES = Path(__file__).parent
-HOME = EXAMPLES.parent / ".demo"
+EXAMPLES = Path("examples")
+HOME = Path(".demo")
 PROGRAMS = Path(sys.executable).parent
 
 ORGANIZATION = 360033549136
@@ -32,6 +33,7 @@ OPEN = ["new", "open", "pending", "hold"]
 
 def main() -> None:
     """Sync a day, then search."""
+    os.chdir(Path(__file__).parents[1])
     HOME.mkdir(exist_ok=True)
     day = len(list(HOME.glob("state-*.json"))) + 1
     config = _destination_config()

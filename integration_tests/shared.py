@@ -43,12 +43,17 @@ PROCESSING: Mapping[str, Any] = {
 }
 """Two lines of three words do not fit into one chunk."""
 
-PLACES = [
-    pytest.param((name, layout), id=f"{name}-{layout}", marks=[pytest.mark.server] if name == "server" else [])
-    for name in ("lite", "server")
-    for layout in ("own", "auto_id")
-]
-"""Parameters of a fixture of module scope that is made of `shared_collection`."""
+
+def places(*layouts: str) -> list[Any]:
+    """Parameters for a fixture of module scope that is made of `shared_collection`: layouts on each backend."""
+    return [
+        pytest.param((name, layout), id=f"{name}-{layout}", marks=[pytest.mark.server] if name == "server" else [])
+        for name in ("lite", "server")
+        for layout in layouts
+    ]
+
+
+PLACES = places("own", "auto_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,15 @@ class SharedCollection:
         }
         # an unchanged row keeps the number of the generation that wrote it: the head's counts
         return {**record, "generation": head[GENERATION]} if head[GENERATION] else record
+
+    def insert_as_airbytes_connector(self, stream: str, texts: Mapping[int, Sequence[str]]) -> None:
+        """Rows as Airbyte's own connector makes them, by record: nothing says how many chunks there are, or of when."""
+        rows = [
+            {STREAM: stream, RECORD_ID: f"{stream}_{key}", "id": key, "text": text, "vector": vector}
+            for key, chunks in texts.items()
+            for text, vector in zip(chunks, FakeEmbedder().embed(chunks), strict=True)
+        ]
+        self.client.insert(self.name, rows, timeout=60)
 
     def wipe(self) -> None:
         """Take out all rows."""

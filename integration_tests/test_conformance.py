@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import catalog, record, stream
-from integration_tests.shared import PLACES, PROCESSING, SharedCollection, shared_collection
+from integration_tests.shared import PLACES, PROCESSING, SharedCollection, places, shared_collection
 
 BEHAVIOURS = sorted(path.parent for path in Path(__file__).with_name("streams").glob("*/catalog.json"))
 
@@ -47,6 +47,24 @@ def test_messages_make_the_expected_collection(shared: SharedCollection, behavio
 def _processing(behaviour: Path) -> dict[str, Any]:
     path = behaviour / "processing.json"
     return {**PROCESSING, **(json.loads(path.read_text()) if path.exists() else {})}
+
+
+@pytest.mark.parametrize("place", places("auto_id"), indirect=True)
+def test_records_of_airbytes_own_connector_are_taken_over(shared: SharedCollection) -> None:
+    """All rows of a record go when it comes again or is deleted; those of other records stay as they were."""
+    shared.insert_as_airbytes_connector("tickets", {1: ["one", "of", "three"], 2: ["two", "rows"], 3: ["to", "stay"]})
+    shared.insert_as_airbytes_connector("articles", {1: ["another stream"]})
+    deleted = {"id": 2, "_ab_cdc_deleted_at": "2026-01-02T00:00:00Z"}
+    lines = [record({"id": 1, "body": "updated"}), record(deleted), record({"id": 4, "body": "new"})]
+    assert shared.sync(catalog(stream("tickets")), lines).error is None
+    texts = [(row["_ab_record_id"], row["text"]) for row in shared.rows()]
+    assert sorted(texts) == [
+        ("articles_1", "another stream"),
+        ("tickets_1", "updated"),
+        ("tickets_3", "stay"),
+        ("tickets_3", "to"),
+        ("tickets_4", "new"),
+    ]
 
 
 def test_every_behaviour_says_what_it_promises() -> None:

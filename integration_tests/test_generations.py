@@ -14,14 +14,15 @@ import pytest
 
 from destination_milvus.identity import chunk_key
 from destination_milvus.model import RecordKey
-from destination_milvus.rows import RECORD_ID, literal, records_filter
+from destination_milvus.rows import RECORD_ID, STREAM, literal, records_filter
 from integration_tests.connector import catalog, record, state, status, stream
-from integration_tests.shared import PLACES, Outcome, SharedCollection, shared_collection
+from integration_tests.shared import PLACES, Outcome, SharedCollection, places, shared_collection
 
 NAMES = ("append", "append_dedup", "overwrite", "overwrite_keyed")
 """Streams, one a mode: overwrite with and without a primary key."""
 
-YESTERDAY = {1: "one", 2: "two"}
+YESTERDAY = {1: "one of yesterday\nin two chunks", 2: "two"}
+ONE = "one of yesterday in two chunks"
 TODAY = {2: "two changed", 3: "three"}
 
 Found = Mapping[str, Sequence[tuple[str, int]]]
@@ -82,8 +83,8 @@ def test_without_generation_ids_only_overwrite_takes_anything_out(shared: Shared
     complete(shared, modes(), YESTERDAY)
     complete(shared, modes(), TODAY)
     assert found(shared) == {
-        "append": [("one", 0), ("three", 0), ("two", 0), ("two changed", 0)],
-        "append_dedup": [("one", 0), ("three", 0), ("two changed", 0)],
+        "append": [(ONE, 0), ("three", 0), ("two", 0), ("two changed", 0)],
+        "append_dedup": [(ONE, 0), ("three", 0), ("two changed", 0)],
         "overwrite": [("three", 2), ("two changed", 2)],
         "overwrite_keyed": [("three", 2), ("two changed", 2)],
     }
@@ -93,8 +94,8 @@ def test_a_refresh_that_keeps_takes_nothing_out(shared: SharedCollection) -> Non
     """With the minimum 0 records of earlier generations stay in every mode; keys are deduplicated as ever."""
     complete(shared, modes(1, 0), YESTERDAY)
     complete(shared, modes(2, 0), TODAY)
-    unkeyed = [("one", 1), ("three", 2), ("two", 1), ("two changed", 2)]
-    keyed = [("one", 1), ("three", 2), ("two changed", 2)]
+    unkeyed = [(ONE, 1), ("three", 2), ("two", 1), ("two changed", 2)]
+    keyed = [(ONE, 1), ("three", 2), ("two changed", 2)]
     assert found(shared) == {
         "append": unkeyed,
         "append_dedup": keyed,
@@ -128,8 +129,8 @@ def test_an_interrupted_refresh_is_resumed_by_a_second_run(shared: SharedCollect
     assert outcome.error is not None
     assert "broke off" in outcome.error.message
     assert [given["id"] for given in outcome.states] == [1]
-    unkeyed = [("one", 1), ("two", 1), ("two changed", 2)]
-    keyed = [("one", 1), ("two changed", 2)]
+    unkeyed = [(ONE, 1), ("two", 1), ("two changed", 2)]
+    keyed = [(ONE, 1), ("two changed", 2)]
     assert found(shared) == {
         "append": unkeyed,
         "append_dedup": keyed,
@@ -172,6 +173,17 @@ def test_only_complete_streams_are_swept(shared: SharedCollection) -> None:
     assert '"append", "append_dedup".' in outcome.error.message
     kept, swept = [("one", 1), ("two", 2)], [("two", 2)]
     assert found(shared) == {"append": kept, "append_dedup": kept, "overwrite": swept, "overwrite_keyed": swept}
+
+
+@pytest.mark.parametrize("place", places("auto_id"), indirect=True)
+def test_rows_of_airbytes_own_connector_are_older_than_any_generation(shared: SharedCollection) -> None:
+    """Having no generation, they stay where nothing is swept, and go where something is."""
+    for name in NAMES:
+        shared.insert_as_airbytes_connector(name, {9: ["old", "rows"]})
+    complete(shared, modes(), TODAY)
+    assert {row[STREAM] for row in shared.rows() if row["text"] in {"old", "rows"}} == {"append", "append_dedup"}
+    complete(shared, modes(3, 3), TODAY)
+    assert found(shared) == in_all(("two changed", 3), ("three", 3))
 
 
 def test_unchanged_records_cost_no_embedding_in_a_refresh(

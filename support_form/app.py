@@ -169,12 +169,13 @@ def _already_open_page(visit: Visit, customer: Customer, outcome: AlreadyOpen) -
 
 def _received_page(visit: Visit, customer: Customer, outcome: Received) -> None:
     st.title("We have your case", anchor=False)
+    st.html(markup.status("A person will read it and answer. Keep the number in case you want to ask about it."))
     st.html(markup.receipt(outcome.number, visit.draft.subject.strip(), customer))
     if outcome.articles:
         st.header("These articles may help at once", anchor=False)
         st.html(markup.links(outcome.articles))
     else:
-        st.write("We found no article about it. A person will read your case and answer.")
+        st.write("We found no help article about it.")
     if st.button("Report something else", type="primary"):
         _start_over(visit)
     _sign_out(visit)

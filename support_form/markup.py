@@ -60,7 +60,7 @@ def known(tickets: Iterable[Ticket]) -> str:
 def receipt(number: int, subject: str, customer: Customer) -> str:
     """What the customer takes along."""
     return (
-        '<section class="sf-receipt" role="status"><dl>'
+        '<section class="sf-receipt"><dl>'
         f'<div><dt>Case number</dt><dd class="sf-number">#{number}</dd></div>'
         f"<div><dt>Subject</dt><dd>{escape(subject)}</dd></div>"
         f"<div><dt>Reported by</dt><dd>{escape(customer.name)}, {escape(customer.organization)}</dd></div>"

@@ -97,7 +97,9 @@ class FakeStore:
         faults: Iterable[Fault] = (),
         rows_a_call: int = 1_000,
         watch: Callable[[FakeStore], None] = lambda _: None,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
+        """A store over `entities`; `watch` looks at it after every change, `pause` takes the time of a call."""
         self.entities: dict[str, Entity] = {} if entities is None else entities
         self.layout = layout
         self.calls = 0
@@ -106,6 +108,7 @@ class FakeStore:
         self._faults = {fault.call: fault for fault in faults}
         self._rows_a_call = rows_a_call
         self._watch = watch
+        self._pause = pause
         self._lock = threading.RLock()
 
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
@@ -183,6 +186,7 @@ class FakeStore:
     @contextmanager
     def _call(self, rows: Sequence[tuple[str, Entity | None]] = ()) -> Iterator[None]:
         """One call, with what is to happen to it; its body is the server's answer."""
+        self._pause()
         with self._lock:
             if self.dead:
                 raise Crash

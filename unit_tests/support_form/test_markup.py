@@ -50,7 +50,7 @@ def test_alerts_and_outcomes_are_announced() -> None:
     """Screen readers hear of trouble at once, and of what became of the case."""
     assert 'role="alert"' in markup.trouble("Headline", "Detail")
     assert 'role="alert"' in markup.mistakes(["A mistake"])
-    assert 'role="status"' in markup.receipt(1, "Subject", Customer("Name", "Organization", 1))
+    assert 'role="status"' in markup.status("A sentence")
 
 
 def test_a_ticket_without_a_subject_still_has_a_name() -> None:

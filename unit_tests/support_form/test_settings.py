@@ -88,7 +88,7 @@ def test_an_unknown_model_needs_thresholds() -> None:
 
 def test_a_missing_key_is_named() -> None:
     """The sentence tells of the key, and of the way without one."""
-    with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set.*EMBEDDING_MODEL=all-MiniLM-L6-v2"):
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY is not set.*EMBEDDING_MODEL=all-MiniLM-L6-v2"):
         _ = read_settings({"MILVUS_URL": "http://milvus.example:19530"}).destination
 
 
