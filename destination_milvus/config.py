@@ -7,7 +7,7 @@ turns the models into the JSON schema that Airbyte draws its form from.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema
 
 from destination_milvus.errors import ConfigError
+from destination_milvus.model import Json
 
 FIELD_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 """Milvus' rule for names of collections and fields: enforced by the server, not by Milvus Lite."""
@@ -671,6 +672,37 @@ def specification() -> dict[str, Any]:
         "title": "Milvus Destination Config",
         "groups": GROUPS,
     }
+
+
+def secrets_in(raw: Json) -> list[str]:
+    """Everything that stands where the specification has a secret, the longest first, for the log to leave out.
+
+    Of a configuration that may be wrong: a list or an object in the place of a key still holds the key. A key of
+    several lines is quoted line by line.
+    """
+    found = set(_scalars_below(raw, _secret_names(specification()), secret=False))
+    texts = {text.strip() for secret in found for text in (secret, *secret.splitlines())}
+    return sorted(texts - {""}, key=len, reverse=True)
+
+
+def _secret_names(node: Json) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_secret_names, node))
+    if not isinstance(node, dict):
+        return set()
+    here = {name for name, value in node.items() if isinstance(value, dict) and value.get("airbyte_secret") is True}
+    return here.union(*map(_secret_names, node.values()))
+
+
+def _scalars_below(node: Json, names: set[str], *, secret: bool) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _scalars_below(value, names, secret=secret or name in names)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _scalars_below(value, names, secret=secret)
+    elif secret and node is not None and not isinstance(node, bool):
+        yield str(node)
 
 
 def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - walks any JSON

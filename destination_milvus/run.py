@@ -23,10 +23,10 @@ from typing import Any, BinaryIO, cast
 import orjson
 import stamina
 from airbyte_cdk.logger import AirbyteLogFormatter
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Level, Type
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from destination_milvus.config import parse, specification
+from destination_milvus.config import parse, secrets_in
 from destination_milvus.destination import DestinationMilvus, write_stream
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
@@ -34,6 +34,16 @@ from destination_milvus.model import Json
 logger = logging.getLogger("airbyte")
 
 TERMINATED = 128 + signal.SIGTERM
+
+LOG_LEVELS = {
+    "TRACE": logging.DEBUG,
+    "DEBUG": logging.DEBUG,
+    "WARN": logging.WARNING,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.FATAL,
+}
+"""The platform's words for LOG_LEVEL; INFO for all others."""
 
 
 class Output:
@@ -55,16 +65,20 @@ class Output:
 
 
 class LogHandler(logging.Handler):
-    """Log records as LOG messages, without the configuration's secrets."""
+    """Log records as LOG messages, without the configuration's secrets.
+
+    The CDK's formatter writes DEBUG lines that are no messages of the protocol, and cannot write half a character.
+    """
 
     def __init__(self, output: Output) -> None:
         super().__init__()
-        self.setFormatter(AirbyteLogFormatter())
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        self._output.line(self.format(record).encode())
+        level = AirbyteLogFormatter.level_mapping.get(record.levelno, Level.INFO)
+        log = {"level": level.value, "message": filter_secrets(record.getMessage())}
+        self._output.line(_encoded({"type": "LOG", "log": log}))
 
 
 class Terminated(BaseException):
@@ -96,7 +110,7 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
         output.message(AirbyteMessage(type=Type.SPEC, spec=destination.spec(logger)))
         return
     raw = _json_file(arguments.config, "configuration")
-    update_secrets(get_secrets(specification(), raw))
+    update_secrets(secrets_in(raw))
     if command == "check":
         status = destination.check(logger, raw)
         output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
@@ -124,10 +138,13 @@ def _json_file(path: str, what: str) -> Mapping[str, Json]:
 
 def _set_up_logging(output: Output) -> None:
     root = logging.getLogger()
-    root.handlers = [LogHandler(output)]
-    root.setLevel(logging.CRITICAL + 1)  # libraries log what they work on: texts, keys, requests
-    logging.getLogger("airbyte").setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
-    logging.getLogger("airbyte").handlers = []
+    # libraries log what they work on: texts, keys, requests; some set a level of their own
+    root.handlers = [logging.NullHandler()]
+    root.setLevel(logging.CRITICAL + 1)
+    ours = logging.getLogger("airbyte")
+    ours.handlers = [LogHandler(output)]
+    ours.propagate = False
+    ours.setLevel(LOG_LEVELS.get(os.environ.get("LOG_LEVEL", "").strip().upper(), logging.INFO))
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 
@@ -152,9 +169,14 @@ def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
     """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
     try:
         logger.error(error.message)
-        output.line(orjson.dumps(_trace(error)))
+        output.line(_encoded(_trace(error)))
     finally:
         os._exit(exit_code)
+
+
+def _encoded(message: Mapping[str, Json]) -> bytes:
+    """A message as a line. Not orjson: names that hold half a character must not cost the user the message."""
+    return json.dumps(message).encode()
 
 
 def _trace(error: DestinationError) -> dict[str, Json]:

@@ -121,7 +121,12 @@ def test_where_bad_records_are_skipped_the_others_go_in_and_the_old_version_stay
     store = FakeStore()
     commit(store, upsert(KEYS[0], "old"), upsert(KEYS[3], "d"))
     embedder = CountingEmbedder(refused=frozenset({"no", "never"}))
-    changes: list[Change] = [upsert(KEYS[0], "no|a|never"), upsert(KEYS[1], "b"), upsert(KEYS[2], "c|no"), Delete(KEYS[3])]
+    changes: list[Change] = [
+        upsert(KEYS[0], "no|a|never"),
+        upsert(KEYS[1], "b"),
+        upsert(KEYS[2], "c|no"),
+        Delete(KEYS[3]),
+    ]
     answer = committer(store, embedder, skip=True).commit(changes)
     assert stored_texts(store) == {KEYS[0]: ["old"], KEYS[1]: ["b"]}
     assert (answer.written, answer.removed, answer.chunks) == (1, 1, 1)

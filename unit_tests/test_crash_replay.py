@@ -355,7 +355,7 @@ def lives_through(history: History, choices: Choices) -> None:
     event(f"{history.cut_calls} cut syncs")
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(histories)
 def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(drawn: tuple[bytes, Layout, int]) -> None:
     source, layout, rows_a_call = drawn

@@ -137,7 +137,7 @@ def test_what_pymilvus_raises_by_itself_is_internal_and_not_tried_again(kind: ty
         (milvus(8, "rate limit"), TransientError, True, "Lower advanced.concurrency"),
         (milvus(9, "deny to write"), TransientError, False, "Make room"),
         (milvus(100, "can't find collection"), TransientError, False, 'The collection "tickets" is gone'),
-        (milvus(101, "not loaded"), TransientError, False, 'The collection "tickets" is not loaded'),
+        (milvus(101, "not loaded"), TransientError, True, 'The collection "tickets" is not loaded'),
         (milvus(800, "database not found"), ConfigError, False, 'The database "default" does not exist'),
         (milvus(1400), ConfigError, False, "check indexing.auth"),
         (milvus(1401), ConfigError, False, "grant it"),

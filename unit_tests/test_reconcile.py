@@ -106,7 +106,7 @@ def collections(
     return heads, stored
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(changes, collections())
 def test_a_plan_keeps_every_promise_about_embedding_and_announcing(
     changes: list[Change], collection: tuple[dict[RecordKey, Head], dict[RecordKey, dict[int, StoredRow]]]

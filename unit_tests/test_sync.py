@@ -69,10 +69,9 @@ def test_a_batch_is_full_by_records_or_text_or_states(limits: Limits, *, full: b
 
 
 def test_a_batch_of_nothing_is_none() -> None:
-    made = Batch(0.0)
-    assert not made
-    made.states.append(Acknowledgement(State({}, None), 0, 0))
-    assert made
+    assert not Batch(0.0)
+    assert batch(Delete(KEYS[0]))
+    assert Batch(0.0, states=[Acknowledgement(State({}, None), 0, 0)])
 
 
 # --- the window -------------------------------------------------------------------------------------------------------
