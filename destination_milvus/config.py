@@ -31,6 +31,9 @@ MAX_CHUNK_SIZE = 8191
 """Tokens: OpenAI's embedding models read 8,192, and the existing connector's limit is one less."""
 
 
+MIN_SECRET_LINE = 8
+"""Characters from which a line of a secret is one by itself; those of a key in PEM format have 64."""
+
 INDEX_TYPE_PATTERN = r"^[A-Z0-9_]+$"
 
 _PATTERNS = {
@@ -678,11 +681,11 @@ def secrets_in(raw: Json) -> list[str]:
     """Everything that stands where the specification has a secret, the longest first, for the log to leave out.
 
     Of a configuration that may be wrong: a list or an object in the place of a key still holds the key. A key of
-    several lines is quoted line by line.
+    several lines is quoted line by line. Milvus' default password stays: to blot out its name would give it away.
     """
     found = set(_scalars_below(raw, _secret_names(specification()), secret=False))
-    texts = {text.strip() for secret in found for text in (secret, *secret.splitlines())}
-    return sorted(texts - {""}, key=len, reverse=True)
+    lines = {line for secret in found for line in secret.splitlines() if len(line) >= MIN_SECRET_LINE}
+    return sorted({text.strip() for text in found | lines} - {"", "Milvus"}, key=len, reverse=True)
 
 
 def _secret_names(node: Json) -> set[str]:

@@ -20,11 +20,12 @@ from airbyte_cdk.models import (
     DestinationSyncMode,
     Status,
 )
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from destination_milvus import identity, milvus_errors, store
 from destination_milvus.chunking import CHUNKER_VERSION, Chunker
 from destination_milvus.commit import Committer
-from destination_milvus.config import Config, FromFieldEmbedding, NoAuth, parse, specification
+from destination_milvus.config import Auth, Config, FromFieldEmbedding, PasswordAuth, TokenAuth, parse, specification
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError, DestinationError
 from destination_milvus.model import Embedder, Json, Refusal
@@ -66,7 +67,7 @@ class DestinationMilvus(Destination):
         try:
             check_configuration(config)
         except DestinationError as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=error.message)
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(error.message))
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
     def write(
@@ -133,10 +134,26 @@ def _require_cloud_safety(config: Config) -> None:
     """On Airbyte Cloud data leaves by https and to authenticated servers only."""
     if os.environ.get("DEPLOYMENT_MODE", "").lower() != "cloud":
         return
-    if not config.indexing.host.startswith("https://"):
+    indexing = config.indexing
+    if store.is_embedded(indexing.host):
+        raise ConfigError(
+            "indexing.host is a Milvus Lite database, which would be lost with the machine: on Airbyte Cloud it must "
+            "be a server, and begin with https://."
+        )
+    if not indexing.host.lower().startswith("https://"):
         raise ConfigError("indexing.host must begin with https:// on Airbyte Cloud.")
-    if isinstance(config.indexing.auth, NoAuth):
+    if not _has_credentials(indexing.auth):
         raise ConfigError("indexing.auth must be a token, or username and password, on Airbyte Cloud.")
+    for option in ("base_url", "api_base"):
+        address = getattr(config.embedding, option, None)
+        if address and not address.strip().lower().startswith("https://"):
+            raise ConfigError(f"embedding.{option} must begin with https:// on Airbyte Cloud.")
+
+
+def _has_credentials(auth: Auth) -> bool:
+    if isinstance(auth, TokenAuth):
+        return bool(auth.token.get_secret_value().strip())
+    return isinstance(auth, PasswordAuth) and bool(auth.username and auth.password.get_secret_value())
 
 
 def _warn_of_long_chunks(config: Config, embedder: Embedder) -> None:

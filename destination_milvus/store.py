@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -93,8 +94,8 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
         ConfigError: address, credentials or database are wrong.
         TransientError: nobody answers.
     """
-    # gRPC's C core writes addresses and handshake failures straight to stderr
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # gRPC's C core writes addresses and handshake failures straight to stderr, and credentials if it is asked to trace
+    os.environ["GRPC_VERBOSITY"] = "NONE"
     from pymilvus import MilvusClient  # noqa: PLC0415 - 2 s that spec must not pay
 
     # its import configures logging: with tracebacks, which quote rows
@@ -161,11 +162,18 @@ def _tls_options(tls: Tls | None) -> Iterator[dict[str, Any]]:
         if tls.client_certificate:
             options["client_pem_path"] = file("client.pem", tls.client_certificate)
             options["client_key_path"] = file("client.key", tls.client_key.get_secret_value())
-        if tls.ca_certificate:
+            # without an authority pymilvus would not show the client's certificate, and say nothing
+            options["ca_pem_path"] = file("ca.pem", tls.ca_certificate or _default_authorities())
+        elif tls.ca_certificate:
             # what pymilvus calls the server's certificate is what it trusts where the client shows none
-            name = "ca_pem_path" if tls.client_certificate else "server_pem_path"
-            options[name] = file("ca.pem", tls.ca_certificate)
+            options["server_pem_path"] = file("ca.pem", tls.ca_certificate)
         yield options
+
+
+def _default_authorities() -> str:
+    """What gRPC trusts where it is told nothing."""
+    configured = os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
+    return (Path(configured) if configured else files("grpc") / "_cython/_credentials/roots.pem").read_text()
 
 
 # --- the collection ---------------------------------------------------------------------------------------------------

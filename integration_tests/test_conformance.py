@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,17 @@ def test_messages_make_the_expected_collection(shared: SharedCollection, behavio
         expected = json.loads(messages.with_suffix(".expected.json").read_text())
         outcome = shared.sync(configured, messages.read_bytes(), _processing(behaviour))
         assert outcome.states == expected["states"], messages.name
-        assert shared.records() == expected["records"], messages.name
+        assert _as_json(shared.records()) == _as_json(expected["records"]), messages.name
         if "error" in expected:
             assert outcome.error is not None, messages.name
             assert expected["error"] in outcome.error.message
         else:
             assert outcome.error is None, messages.name
+
+
+def _as_json(records: Sequence[Any]) -> list[str]:
+    """In JSON 1, 1.0 and true differ."""
+    return [json.dumps(entry, sort_keys=True, ensure_ascii=False) for entry in records]
 
 
 def _processing(behaviour: Path) -> dict[str, Any]:

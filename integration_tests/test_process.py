@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from integration_tests.backends import Backend, config
+from integration_tests.certificates import Authority
 from integration_tests.connector import (
     arguments,
     catalog,
@@ -156,13 +157,13 @@ def test_check_names_the_option_that_is_wrong(lite: Backend, tmp_path: Path) -> 
 @pytest.mark.server
 def test_credentials_databases_and_tls_of_a_server(tmp_path: Path) -> None:
     """Password, token and database work over verified TLS; each that is wrong is named, without the secret."""
-    pytest.importorskip("cryptography")
-    authority = certificates(tmp_path)
+    authority = Authority()
+    authority.issue_to_server(tmp_path)
     server = MilvusServer(tmp_path / "data", port=27730, auth=True, tls=tmp_path)
     (tmp_path / "data").mkdir()
     server.start()
     try:
-        _use_secured_server(server, authority, tmp_path)
+        _use_secured_server(server, authority.certificate, tmp_path)
     finally:
         server.kill()
 
@@ -191,38 +192,3 @@ def _use_secured_server(server: MilvusServer, authority: str, folder: Path) -> N
         message = failed_check(folder, failing)
         assert sentence in message, message
         assert "PLANTED" not in message
-
-
-def certificates(folder: Path) -> str:
-    """A certificate for localhost in `server.pem`, signed by an authority of its own, whose certificate is returned."""
-    from datetime import datetime, timedelta, timezone  # noqa: PLC0415
-
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    now = datetime.now(timezone.utc)
-
-    def certificate(name: str, issuer: str, key: Any, signer: Any, *, authority: bool) -> Any:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=5))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .sign(signer, hashes.SHA256())
-        )
-
-    authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = certificate("test authority", "test authority", authority_key, authority_key, authority=True)
-    server = certificate("localhost", "test authority", server_key, authority_key, authority=False)
-    pem = serialization.Encoding.PEM
-    (folder / "server.pem").write_bytes(server.public_bytes(pem))
-    (folder / "server.key").write_bytes(
-        server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(authority.public_bytes(pem).decode())

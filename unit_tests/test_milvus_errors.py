@@ -161,6 +161,12 @@ def test_an_error_is_told_in_the_projects_own_words(
     assert answer.message.endswith((".", "?"))
 
 
+@pytest.mark.parametrize("code", [*range(500, 505), *range(901, 904)])
+def test_a_server_that_recovers_is_waited_for(code: int) -> None:
+    assert is_retryable(milvus(code))
+    assert "is recovering" in translated(milvus(code), INDEXING).message
+
+
 def test_no_message_repeats_milvus_words_or_the_credentials_of_the_address() -> None:
     """Milvus quotes the values of rows, and some write the password into the address."""
     for code in (1, 2, 8, 9, 100, 101, 800, 1100, 1400, 1401, 65535):

@@ -15,7 +15,10 @@ from destination_milvus.errors import ConfigError
 from support_form import search
 
 # Milvus Lite refuses a filter with an escaped control character: an error, never a wider filter
-NASTY = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\"\\'\n\t )(=&|%{}"), max_size=60)
+NASTY = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\"\\'\n\t )(=&|%{}"),
+    max_size=60,
+)
 PIECES = st.lists(
     st.sampled_from(
         ['"', "\\", "'", " or ", " and ", " in ", "id > 0", "==", "(", ")", "360033549136", "\n", "{x}", "//", "é"]
