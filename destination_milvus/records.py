@@ -16,10 +16,14 @@ from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
 from destination_milvus.rows import MAX_VARCHAR_BYTES, META_CHANGES
-from destination_milvus.text import DocumentBuilder
+from destination_milvus.text import DocumentBuilder, clean
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
 """Airbyte's mark of a record that is gone at its source; a truthy value is the time of the deletion."""
+
+MAX_NOTED_CHANGES = 10
+MAX_NOTED_CHARACTERS = 40
+"""So many changes of so many characters fit, in any script, beside the metadata's own budget of a row."""
 
 StreamName: TypeAlias = tuple[str, str | None]
 """(name, namespace); the namespace of streams without one is None."""
@@ -47,14 +51,20 @@ def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:
     """The plan of each stream of a configured catalog (protocol JSON).
 
     Raises:
-        ConfigError: a sync mode that vectors cannot serve, append_dedup without a primary key, or two streams that
-            would be one in the collection.
+        ConfigError: a sync mode that vectors cannot serve, append_dedup without a primary key, two streams that would
+            be one in the collection, or no configured catalog at all.
     """
     plans: dict[StreamName, StreamPlan] = {}
-    for configured in catalog.get("streams", []):
-        stream = configured["stream"]
-        name = (stream["name"], stream.get("namespace") or None)
-        plan = _plan_stream(configured, identity.stream_identifier(*name))
+    for number, configured in enumerate(catalog.get("streams") or [], 1):
+        try:
+            stream = configured["stream"]
+            name = (stream["name"], stream.get("namespace") or None)
+            plan = _plan_stream(configured, identity.stream_identifier(*name))
+        except (KeyError, TypeError, AttributeError):
+            raise ConfigError(
+                f"Stream number {number} of the catalog is not a configured stream: it needs stream.name, "
+                "destination_sync_mode and, as a list of paths, primary_key."
+            ) from None
         _refuse_collision(plan.identifier, name, plans)
         plans[name] = plan
     return plans
@@ -78,9 +88,7 @@ def _described(name: StreamName) -> str:
 def _plan_stream(configured: Mapping[str, Json], identifier: str) -> StreamPlan:
     mode = configured.get("destination_sync_mode")
     stream = configured["stream"]
-    primary_key = tuple(
-        tuple(path) for path in configured.get("primary_key") or stream.get("source_defined_primary_key") or [] if path
-    )
+    primary_key = _key_paths(configured.get("primary_key") or stream.get("source_defined_primary_key") or [])
     if mode not in {"append", "append_dedup", "overwrite"}:
         raise ConfigError(
             f'Stream "{identifier}" asks for the sync mode "{mode}": choose Append, Append + Deduped or Overwrite.',
@@ -103,6 +111,12 @@ def _plan_stream(configured: Mapping[str, Json], identifier: str) -> StreamPlan:
         generation=generation,
         minimum_generation=minimum,
     )
+
+
+def _key_paths(paths: Sequence[Sequence[str]]) -> tuple[KeyPath, ...]:
+    if any(isinstance(path, str) for path in paths):
+        raise TypeError  # a list of names would be read as paths of single letters
+    return tuple(tuple(path) for path in paths if path)
 
 
 def _generations(configured: Mapping[str, Json], *, overwrite: bool) -> tuple[int | None, int]:
@@ -185,10 +199,20 @@ def _at(data: Json, path: KeyPath) -> Json:
 def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None) -> Document:
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
-    changes = [*record.changes, *(change.as_json() for change in built.changes)]
+    changes = [*(change.as_json() for change in built.changes), *record.changes]
     if not changes:
         return built.document
-    return replace(built.document, metadata={**built.document.metadata, META_CHANGES: changes})
+    noted = [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]
+    return replace(built.document, metadata={**built.document.metadata, META_CHANGES: noted})
+
+
+def _noted(change: Mapping[str, Json]) -> dict[str, str]:
+    """A change as it is stored: what the platform and the source say of theirs has any type and length."""
+    return {
+        name: clean(str(change[name]))[:MAX_NOTED_CHARACTERS]
+        for name in ("field", "change", "reason")
+        if name in change
+    }
 
 
 def _vector(value: Json, field: VectorField, key: RecordKey) -> Vector:

@@ -139,6 +139,11 @@ class Window:
         self._in_flight.popleft()
         return flight.batch, committed
 
+    @property
+    def newest(self) -> Batch | None:
+        """The batch that was submitted last, if it was not taken back yet."""
+        return self._in_flight[-1].batch if self._in_flight else None
+
     def __len__(self) -> int:
         return len(self._in_flight)
 
@@ -172,6 +177,7 @@ class Sync:
         self._batch = Batch(time.monotonic())
         self._counts = StateCounts()
         self._statuses: dict[StreamName, str] = {}
+        self._streams_with_skipped_records: set[StreamName] = set()
         self.progress = Progress()
 
     def run(self, inbox: Inbox) -> None:
@@ -212,11 +218,18 @@ class Sync:
         if isinstance(message, Record):
             self._take_record(message)
         elif isinstance(message, State):
-            self._batch.states.append(self._counts.acknowledgement(message))
+            self._batch_before_now().states.append(self._counts.acknowledgement(message))
         else:
             self._statuses[(message.name, message.namespace)] = message.status
         if self._batch.is_full(self._limits):
             self._submit()
+
+    def _batch_before_now(self) -> Batch:
+        """The batch that a state rides in: where nothing came since the last one was handed over, that one."""
+        newest = self._window.newest
+        if newest is None or self._batch or len(newest.states) >= self._limits.states:
+            return self._batch
+        return newest
 
     def _take_record(self, record: Record) -> None:
         stream = (record.name, record.namespace)
@@ -233,11 +246,15 @@ class Sync:
         except BadRecord as error:
             if not self._skips_bad_records:
                 raise
-            self.progress.skip(error)
+            self._skip(stream, error)
             self._counts.reject(stream)
             return
         self._counts.accept(stream)
         self._batch.add(change)
+
+    def _skip(self, stream: StreamName, error: BadRecord) -> None:
+        self.progress.skip(error)
+        self._streams_with_skipped_records.add(stream)
 
     def _stop_if_mostly_bad(self) -> None:
         if self.progress.mostly_bad:
@@ -264,7 +281,7 @@ class Sync:
     def _collect(self, batch: Batch, committed: Committed) -> None:
         self.progress.count(batch.records, committed)
         for error in committed.bad:
-            self.progress.skip(error)
+            self._skip(self._names[error.stream], error)
             self._counts.refuse(self._names[error.stream])
         for acknowledgement in map(self._counts.settled, batch.states):
             self._emit(
@@ -303,6 +320,13 @@ class Sync:
     def _sweep(self) -> None:
         for stream, plan in self._plans.items():
             if plan.generation is None or not plan.minimum_generation or not self._is_complete(stream):
+                continue
+            if plan.mode is WriteMode.DEDUP and stream in self._streams_with_skipped_records:
+                logger.warning(
+                    'Stream "%s" is not swept of older records: those that were skipped may be searchable in an older '
+                    "version, which would be lost. The next refresh without bad records sweeps it.",
+                    plan.identifier,
+                )
                 continue
             logger.info('Sweeping records of older generations from stream "%s".', plan.identifier)
             self.progress.swept += self._store.sweep(

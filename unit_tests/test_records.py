@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from array import array
 from typing import Any
@@ -216,7 +217,31 @@ def test_what_was_cut_on_the_way_and_here_is_told_in_the_metadata() -> None:
     change = change_of(record({"id": 7, "x": math.nan}, changes=(earlier,)), dedup(), BUILDER, "random", None)
     assert isinstance(change, Upsert)
     own = {"field": "x", "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}
-    assert change.document.metadata == {"id": 7, META_CHANGES: [earlier, own]}
+    assert change.document.metadata == {"id": 7, META_CHANGES: [own, earlier]}
+
+
+def test_notes_of_what_was_cut_fit_a_row_whatever_the_platform_says() -> None:
+    """Milvus' limit of a row's dynamic fields leaves 5,536 bytes beside the metadata's budget."""
+    earlier = tuple({"field": "😀" * 500 + "\0\ud800", "change": {"deep": [1]}, "other": 1} for _ in range(500))
+    change = change_of(record({"id": 7}, changes=earlier), dedup(), BUILDER, "random", None)
+    assert isinstance(change, Upsert)
+    noted = change.document.metadata[META_CHANGES]
+    assert noted[0]["field"] == "😀" * 40
+    assert set(noted[0]) == {"field", "change"}
+    assert len(json.dumps(noted, ensure_ascii=False).encode()) < 4_000
+
+
+@pytest.mark.parametrize("configured", [{}, {"stream": {}}, {"stream": None}, "tickets", None])
+def test_a_catalog_that_is_none_is_named_by_the_number_of_its_stream(configured: object) -> None:
+    with pytest.raises(ConfigError, match="Stream number 2 of the catalog"):
+        plan_streams({"streams": [{"stream": {"name": "a"}, "destination_sync_mode": "append"}, configured]})
+
+
+def test_a_primary_key_of_names_instead_of_paths_is_refused() -> None:
+    """["id"] would be read as the path i, d."""
+    stream = {"stream": {"name": "a"}, "destination_sync_mode": "append_dedup", "primary_key": ["id"]}
+    with pytest.raises(ConfigError, match="list of paths"):
+        plan_streams({"streams": [stream]})
 
 
 # --- vectors of the records' own --------------------------------------------------------------------------------------

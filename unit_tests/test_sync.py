@@ -15,7 +15,7 @@ import pytest
 from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
 from destination_milvus.model import Change, Delete, Document, RecordKey, Upsert, WriteMode
-from destination_milvus.protocol import State
+from destination_milvus.protocol import Message, State, parse
 from destination_milvus.reading import Inbox
 from destination_milvus.records import StreamName, StreamPlan
 from destination_milvus.rows import GENERATION
@@ -259,6 +259,12 @@ def state(number: int, *, stream: str | None = None) -> dict[str, Any]:
 def status(word: str, stream: str = "s") -> dict[str, Any]:
     body = {"stream_descriptor": {"name": stream}, "status": word}
     return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": body}}
+
+
+def protocol_message(message: dict[str, Any]) -> Message:
+    parsed = parse(json.dumps(message).encode(), 1)
+    assert parsed is not None
+    return parsed
 
 
 def as_lines(messages: Iterable[dict[str, Any]]) -> bytes:
@@ -591,6 +597,31 @@ def test_older_generations_are_swept_from_complete_streams_only(
     assert run.stored.keys() == {"s_1", "t_1"} | ({"s_0", "t_0"} - {f"{stream}_0" for stream in swept})
     assert run.states == [1], "states leave in any case"
     assert run.sync.progress.swept == len(swept)
+
+
+def test_a_stream_with_skipped_records_is_not_swept(caplog: pytest.LogCaptureFixture) -> None:
+    """The older version of a skipped record is the only searchable one: sweeping it would make a hole."""
+    run = Run(filled("s", "t"), plans=REFRESH, skip=True).of(
+        record(1), record(None), record(1, stream="t"), status("COMPLETE"), status("COMPLETE", "t"), state(1)
+    )
+    assert run.stored.keys() == {"s_0", "s_1", "t_1"}
+    assert 'Stream "s" is not swept' in caplog.text
+
+
+def test_a_state_rides_with_the_last_batch_when_nothing_came_since() -> None:
+    """It would otherwise wait for the next records, and for their batch."""
+    gate = threading.Event()
+    run = Run(limits=Limits(records=1, batches_in_flight=2, age_seconds=1000))
+    commit = run.sync._window._commit
+    run.sync._window._commit = lambda changes: (gate.wait(30), commit(changes))[1]  # type: ignore[func-returns-value]
+    handed_over = run.sync._batch
+    run.sync._take(protocol_message(record(1)))
+    run.sync._take(protocol_message(state(1)))
+    assert len(handed_over.states) == 1
+    assert not run.sync._batch
+    gate.set()
+    run.sync._drain()
+    assert run.states == [1]
 
 
 def test_a_stream_that_is_complete_and_empty_is_emptied() -> None:
