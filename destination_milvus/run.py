@@ -18,18 +18,20 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
-import stamina
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Level, Type
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
 from destination_milvus.config import parse, secrets_in
-from destination_milvus.destination import DestinationMilvus, write_stream
+from destination_milvus.destination import DestinationMilvus
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
+
+if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
 
 logger = logging.getLogger("airbyte")
 
@@ -109,6 +111,12 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
     if command == "spec":
         output.message(AirbyteMessage(type=Type.SPEC, spec=destination.spec(logger)))
         return
+    # imported here: they and what they import would double the time of spec
+    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
+
+    from destination_milvus.commands import write_stream  # noqa: PLC0415
+
+    set_on_retry_hooks([_log_retry])
     raw = _json_file(arguments.config, "configuration")
     update_secrets(secrets_in(raw))
     if command == "check":
@@ -145,10 +153,9 @@ def _set_up_logging(output: Output) -> None:
     ours.handlers = [LogHandler(output)]
     ours.propagate = False
     ours.setLevel(LOG_LEVELS.get(os.environ.get("LOG_LEVEL", "").strip().upper(), logging.INFO))
-    stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 
-def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+def _log_retry(details: RetryDetails) -> None:
     """Say why a sync stands still."""
     cause = details.caused_by
     reason = cause.message if isinstance(cause, DestinationError) else type(cause).__name__

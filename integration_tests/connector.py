@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from destination_milvus.commands import write_stream
 from destination_milvus.config import parse
-from destination_milvus.destination import write_stream
 from integration_tests.backends import Backend
 
 PROGRAM = Path(sys.executable).with_name("destination-milvus")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from destination_milvus.commands import write_stream
 from destination_milvus.config import parse
-from destination_milvus.destination import write_stream
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import DestinationError
 from destination_milvus.identity import chunk_key

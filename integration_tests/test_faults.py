@@ -1,5 +1,4 @@
-"""What breaks for real: endpoints, servers, disks, pipes and the process itself. Each sync ends well or with a sentence,
-and the next one repairs everything."""
+"""What breaks for real: endpoints, servers, disks, pipes, the process itself; and that the next sync repairs it."""
 
 from __future__ import annotations
 

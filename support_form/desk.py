@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from destination_milvus import identity, milvus_errors, rows, store
+from destination_milvus.commands import write_stream
 from destination_milvus.config import Indexing
-from destination_milvus.destination import write_stream
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
 from destination_milvus.model import Embedder, Json, Refusal, Vector

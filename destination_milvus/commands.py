@@ -1,0 +1,214 @@
+"""check and write, put together from their parts: everything is made here, once, and handed on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+from destination_milvus import identity, milvus_errors, store
+from destination_milvus.chunking import CHUNKER_VERSION, Chunker
+from destination_milvus.commit import Committer
+from destination_milvus.config import Auth, Config, FromFieldEmbedding, PasswordAuth, TokenAuth, parse
+from destination_milvus.embedding import create_embedder
+from destination_milvus.errors import ConfigError
+from destination_milvus.model import Embedder, Json, Refusal
+from destination_milvus.reading import ByteStream, Inbox
+from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
+from destination_milvus.rows import Layout
+from destination_milvus.sync import Limits, Sync
+from destination_milvus.text import DocumentBuilder
+
+logger = logging.getLogger("airbyte.destination")
+
+CHECK_DEADLINE = 20.0
+"""Seconds that `check` keeps trying: somebody waits for the answer in front of a form."""
+
+LOCAL_CHUNK_SIZE = 200
+"""cl100k tokens that fit the 256 word pieces which MiniLM was trained to read."""
+
+
+def check_configuration(raw: Mapping[str, Json]) -> None:
+    """Everything that can be wrong before a sync.
+
+    Raises:
+        DestinationError: the first thing that is.
+    """
+    config = parse(raw)
+    _require_cloud_safety(config)
+    with closing(create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)) as embedder:
+        _warn_of_long_chunks(config, embedder)
+        _try_embedding(config, embedder)
+        if store.is_new_database(config.indexing):
+            return  # connecting would create it
+        with closing(store.connect(config.indexing)) as client:
+            _check_collection(config, client, embedder)
+
+
+def _check_collection(config: Config, client: store.Client, embedder: Embedder) -> None:
+    collection = store.find_collection(client, config)
+    if collection is None:
+        return
+    store.require_model(
+        collection,
+        identity=embedder.identity,
+        dimensions=embedder.dimensions,
+        named=_names_its_model(config),
+        is_empty=lambda: store.is_empty(client, collection.name, config.indexing),
+    )
+
+
+def _try_embedding(config: Config, embedder: Embedder) -> None:
+    if isinstance(config.embedding, FromFieldEmbedding):
+        return
+    (answer,) = embedder.embed(["Does the connection to the embedding model work?"])
+    if isinstance(answer, Refusal):
+        raise ConfigError(f"The embedding model refuses a harmless text: {answer.reason}.")
+    if len(answer) != embedder.dimensions:
+        raise ConfigError(
+            f"The embedding model answers vectors of {len(answer)} dimensions, and {embedder.dimensions} are "
+            "configured: set embedding.dimensions to what the model gives."
+        )
+
+
+def _require_cloud_safety(config: Config) -> None:
+    """On Airbyte Cloud data leaves by https and to authenticated servers only."""
+    if os.environ.get("DEPLOYMENT_MODE", "").lower() != "cloud":
+        return
+    indexing = config.indexing
+    if store.is_embedded(indexing.host):
+        raise ConfigError(
+            "indexing.host is a Milvus Lite database, which would be lost with the machine: on Airbyte Cloud it must "
+            "be a server, and begin with https://."
+        )
+    if not indexing.host.lower().startswith("https://"):
+        raise ConfigError("indexing.host must begin with https:// on Airbyte Cloud.")
+    if not _has_credentials(indexing.auth):
+        raise ConfigError("indexing.auth must be a token, or username and password, on Airbyte Cloud.")
+    for option in ("base_url", "api_base"):
+        address = getattr(config.embedding, option, None)
+        if address and not address.strip().lower().startswith("https://"):
+            raise ConfigError(f"embedding.{option} must begin with https:// on Airbyte Cloud.")
+
+
+def _has_credentials(auth: Auth) -> bool:
+    if isinstance(auth, TokenAuth):
+        return bool(auth.token.get_secret_value().strip())
+    return isinstance(auth, PasswordAuth) and bool(auth.username and auth.password.get_secret_value())
+
+
+def _warn_of_long_chunks(config: Config, embedder: Embedder) -> None:
+    most = LOCAL_CHUNK_SIZE if config.embedding.mode == "local" else embedder.max_tokens
+    if config.processing.chunk_size > most:
+        logger.warning(
+            "processing.chunk_size is %d, but the embedding model reads about %d tokens of a chunk: what follows them "
+            "is stored and not searched. Lower it.",
+            config.processing.chunk_size,
+            most,
+        )
+
+
+def _names_its_model(config: Config) -> bool:
+    """Whether the configuration says which model it means, rather than leaving it to a default that has changed."""
+    return getattr(config.embedding, "model", "not optional") is not None
+
+
+def write_stream(
+    config: Config,
+    catalog: Mapping[str, Json],
+    stream: ByteStream,
+    emit: Callable[[bytes], None],
+    *,
+    limits: Limits | None = None,
+) -> None:
+    """A sync from a byte stream of protocol lines; `emit` takes each state that is durable, as a line.
+
+    Args:
+        config: parsed.
+        catalog: the configured catalog, as protocol JSON.
+        stream: the input.
+        emit: called on this thread.
+        limits: of the batches; those of production by default.
+
+    Raises:
+        DestinationError: it did not complete; what was durable was emitted.
+    """
+    _require_cloud_safety(config)
+    plans = plan_streams(catalog)
+    inbox = Inbox(stream)  # reading begins while the rest is set up
+    with closing(create_embedder(config.embedding, config.advanced)) as embedder:
+        _warn_of_long_chunks(config, embedder)
+        with closing(store.connect(config.indexing)) as client:
+            sync = _sync(config, plans, client, embedder, emit, limits)
+            names = ", ".join(plan.identifier for plan in plans.values())
+            logger.info("Writing %s to %s.", names, milvus_errors.described(config.indexing.host))
+            sync.run(inbox)
+        usage = embedder.usage
+    logger.info("Sync complete: %s.", sync.progress.sentence())
+    requests = f" in {usage.requests:,} requests" if usage.requests else ""
+    logger.info("Embedded %s texts of %s tokens%s.", f"{usage.texts:,}", f"{usage.tokens:,}", requests)
+
+
+def _sync(
+    config: Config,
+    plans: Mapping[StreamName, StreamPlan],
+    client: store.Client,
+    embedder: Embedder,
+    emit: Callable[[bytes], None],
+    limits: Limits | None,
+) -> Sync:
+    milvus = store.open_store(
+        client,
+        config,
+        model=embedder.identity,
+        dimensions=embedder.dimensions,
+        named=_names_its_model(config),
+    )
+    plans = _with_generations(plans, milvus)
+    committer = Committer(
+        store=milvus,
+        embedder=embedder,
+        chunker=Chunker.configured(config.processing),
+        shape=_shape(config, embedder, milvus.layout),
+        skip_bad_records=config.advanced.bad_records == "skip",
+    )
+    return Sync(
+        plans,
+        committer,
+        {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
+        emit,
+        limits=limits or Limits(batches_in_flight=config.advanced.concurrency),
+        vector_field=_vector_field(config),
+    )
+
+
+def _with_generations(
+    plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore
+) -> dict[StreamName, StreamPlan]:
+    return {
+        name: plan if plan.generation is not None else resolved(plan, milvus.newest_generation(plan.identifier))
+        for name, plan in plans.items()
+    }
+
+
+def _shape(config: Config, embedder: Embedder, layout: Layout) -> str:
+    """All that decides what rows look like: when it changes, every record is written anew, and embedded if it must."""
+    processing = config.processing.model_dump(mode="json")
+    return identity.shape(embedder.identity, CHUNKER_VERSION, processing, layout.vector_field, layout.text_field)
+
+
+def _builder(config: Config, plan: StreamPlan, layout: Layout) -> DocumentBuilder:
+    vector_field = _vector_field(config)
+    return DocumentBuilder.configured(
+        config.processing,
+        reserved=layout.reserved,
+        protected=plan.protected,
+        omitted=() if vector_field is None else (vector_field.path[0],),
+    )
+
+
+def _vector_field(config: Config) -> VectorField | None:
+    if not isinstance(config.embedding, FromFieldEmbedding):
+        return None
+    return VectorField(tuple(config.embedding.field_name.split(".")), config.embedding.dimensions)
