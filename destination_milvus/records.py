@@ -15,7 +15,7 @@ from destination_milvus import identity
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
-from destination_milvus.rows import MAX_VARCHAR_BYTES, META_CHANGES
+from destination_milvus.rows import MAX_DYNAMIC_BYTES, MAX_VARCHAR_BYTES, META_CHANGES, TOO_LARGE_TO_CUT
 from destination_milvus.text import DocumentBuilder, clean
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
@@ -156,7 +156,7 @@ def change_of(
         vector_field: where the record carries its vector, if it does.
 
     Raises:
-        BadRecord: the record lacks its key or its vector, or either is unusable.
+        BadRecord: the record lacks its key or its vector, or either is unusable or too large.
     """
     keyed = plan.mode is WriteMode.DEDUP
     record_id = _record_id(record.data, plan) if keyed else random_id
@@ -199,11 +199,13 @@ def _at(data: Json, path: KeyPath) -> Json:
 def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None) -> Document:
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
+    metadata = built.document.metadata
     changes = [*(change.as_json() for change in built.changes), *record.changes]
-    if not changes:
-        return built.document
-    noted = [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]
-    return replace(built.document, metadata={**built.document.metadata, META_CHANGES: noted})
+    if changes:
+        metadata = {**metadata, META_CHANGES: [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]}
+    if len(identity.metadata_bytes(metadata)) > MAX_DYNAMIC_BYTES:
+        raise BadRecord(TOO_LARGE_TO_CUT, stream=key.stream, key=key.record_id)
+    return replace(built.document, metadata=metadata)
 
 
 def _noted(change: Mapping[str, Json]) -> dict[str, str]:

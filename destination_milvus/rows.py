@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from destination_milvus.errors import BadRecord
 from destination_milvus.identity import chunk_key
 from destination_milvus.model import PENDING, Json, RecordKey, RecordWrite, StoredRow, Vector
 
@@ -36,6 +37,11 @@ MAX_VARCHAR_BYTES = 65_535
 
 MAX_DYNAMIC_BYTES = 65_536
 """A Milvus server's limit for the dynamic fields of a row, as JSON; Milvus Lite has none."""
+
+TOO_LARGE_TO_CUT = (
+    f"its primary key and cursor, which are never cut, leave too little of the {MAX_DYNAMIC_BYTES:,} bytes that Milvus "
+    "holds of a row's metadata"
+)
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Half of the 64 MiB that a Milvus server accepts: the estimate below need not be exact."""
@@ -77,7 +83,11 @@ def self_contained(write: RecordWrite, number: int, vectors: Mapping[str, Vector
 
 
 def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
-    """The row with its text shortened, where the text is a dynamic field and they would be too large together."""
+    """The row with its text shortened, where the text is a dynamic field and they would be too large together.
+
+    Raises:
+        BadRecord: the row is too large without any text.
+    """
     if layout.text_field is None or not layout.text_is_dynamic:
         return row
     excess = row_bytes(row, layout.vector_field) - 4 * len(row[layout.vector_field]) - MAX_DYNAMIC_BYTES
@@ -88,7 +98,9 @@ def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
     changes = [*row.get(META_CHANGES, []), cut]
     # a byte of text takes one or more in JSON; the note takes its own
     room = len(text.encode()) - excess - len(orjson.dumps({META_CHANGES: changes}))
-    return {**row, layout.text_field: truncated(text, max(0, room)), META_CHANGES: changes}
+    if room < 0:
+        raise BadRecord(TOO_LARGE_TO_CUT, stream=row[STREAM], key=row[RECORD_ID])
+    return {**row, layout.text_field: truncated(text, room), META_CHANGES: changes}
 
 
 def announced_head(write: RecordWrite, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:

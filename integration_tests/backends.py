@@ -88,3 +88,16 @@ def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
         mixes = isinstance(before, Mapping) and isinstance(value, Mapping) and "mode" not in value
         merged[key] = _merged(before, value) if mixes else value
     return merged
+
+
+def make_auto_id_collection(backend: Backend, name: str, dimensions: int) -> None:
+    """A collection as Airbyte's own connector asks its users to make."""
+    from pymilvus import DataType, MilvusClient  # noqa: PLC0415
+
+    schema = MilvusClient.create_schema(auto_id=True, enable_dynamic_field=True)
+    schema.add_field("pk", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
+    index = MilvusClient.prepare_index_params()
+    index.add_index("vector", index_type="AUTOINDEX", metric_type="L2")
+    with backend.client() as client:
+        client.create_collection(name, schema=schema, index_params=index)

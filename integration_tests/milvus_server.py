@@ -298,6 +298,8 @@ class MilvusServer:
             "ETCD_ENDPOINTS": f"127.0.0.1:{self.ports['etcd']}",
             "COMMON_SESSION_TTL": str(SESSION_TTL),
             "LOG_LEVEL": "warn",
+            # ms: a strong read waits for a tick, which would come every 200; its guarantee stays
+            "PROXY_TIMETICKINTERVAL": "20",
             "PROXY_PORT": str(self.ports["proxy"]),
             "PROXY_INTERNALPORT": str(self.ports["proxyInternal"]),
             "COMMON_SECURITY_AUTHORIZATIONENABLED": str(self._auth).lower(),

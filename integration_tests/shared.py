@@ -21,9 +21,8 @@ from destination_milvus.model import RecordKey
 from destination_milvus.rows import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, RECORD_ID, STREAM
 from destination_milvus.rows import SYSTEM_FIELDS as ALL_SYSTEM_FIELDS
 from destination_milvus.sync import Limits
-from integration_tests.backends import Backend, config
+from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.milvus_server import MilvusServer
-from integration_tests.test_write import make_auto_id_collection
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -5,9 +5,11 @@ No secret and no record's text goes where it does not belong, no data widens a f
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import random
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,8 @@ from integration_tests.connector import Finished, catalog, record, run, state, s
 from integration_tests.milvus_server import MilvusServer, NoBuildError
 from integration_tests.openai_endpoint import serving
 from integration_tests.shared import PLACES, SharedCollection, shared_collection
+
+ROOT = Path(__file__).parents[1]
 
 PLANTED = "PLANTEDsecret"
 """Letters only: what looks for words in an error finds one."""
@@ -405,6 +409,27 @@ HOSTILE = ['"', "'", "\\", '\\"', ") or (", "]", '" or 1 == 1 or "', "%", "_", "
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCollection]:
     """A collection for these tests, on each backend in each layout."""
     yield from shared_collection(request, tmp_path_factory)
+
+
+MAKERS = [ROOT / "destination_milvus" / "rows.py", ROOT / "support_form" / "search.py"]
+SAFE = re.compile(
+    r"[A-Z_.a-z]*[A-Z_]{2,}|(rows\.)?(literals?|older)\(.*\)|', '\.join\(.*literal\(.*\)|generation|minimum|stale"
+)
+"""What may stand in a filter: names of fields, quoted literals, filters, and numbers by type."""
+
+
+def test_every_filter_is_made_where_literals_are_quoted() -> None:
+    """In two modules, out of names of fields and quoted values; all others pass on what came from there."""
+    for path in MAKERS:
+        filters = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.JoinedStr)]
+        filters = [node for node in filters if re.search(r" (==|!=|<|>|in|exists) ", ast.unparse(node))]
+        parts = [part.value for node in filters for part in node.values if isinstance(part, ast.FormattedValue)]
+        assert parts
+        assert [part for part in map(ast.unparse, parts) if not SAFE.fullmatch(part)] == []
+    for path in [*ROOT.glob("destination_milvus/**/*.py"), *ROOT.glob("support_form/*.py")]:
+        keywords = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.keyword)]
+        passed = [keyword.value for keyword in keywords if keyword.arg in {"filter", "expr"}]
+        assert all(isinstance(value, ast.Name | ast.Constant) or "_filter(" in ast.unparse(value) for value in passed)
 
 
 def hostile_names(count: int) -> list[str]:

@@ -401,7 +401,8 @@ class Visitor:
 
     def tab_to(self, selector: str) -> None:
         """Press Tab until such an element has the focus."""
-        for _ in range(12):
+        self.page.locator(selector).first.wait_for(state="attached")
+        for _ in range(30):  # several times around: what the page draws anew loses the focus
             self.page.keyboard.press("Tab")
             if self.page.evaluate(f"document.activeElement.matches('{selector}')"):
                 return

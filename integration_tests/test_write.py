@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, ModelMismatch
-from integration_tests.backends import Backend, config
+from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import catalog, entities, record, state, status, stream, write
 
 TICKETS = catalog(stream("tickets"))
@@ -121,19 +121,6 @@ def test_an_existing_auto_id_collection_stays_usable(backend: Backend, caplog: p
     assert rows[0]["b"] == 1
     write(conf, TICKETS, [record({"id": 1, "_ab_cdc_deleted_at": "2026-01-02T00:00:00Z"})])
     assert texts(backend, collection) == ["two"]
-
-
-def make_auto_id_collection(backend: Backend, name: str, dimensions: int) -> None:
-    """A collection as Airbyte's own connector asks its users to make."""
-    from pymilvus import DataType, MilvusClient  # noqa: PLC0415
-
-    schema = MilvusClient.create_schema(auto_id=True, enable_dynamic_field=True)
-    schema.add_field("pk", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
-    index = MilvusClient.prepare_index_params()
-    index.add_index("vector", index_type="AUTOINDEX", metric_type="L2")
-    with backend.client() as client:
-        client.create_collection(name, schema=schema, index_params=index)
 
 
 def test_vectors_of_two_models_never_meet(backend: Backend) -> None:

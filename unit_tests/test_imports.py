@@ -1,9 +1,9 @@
 """Who may import whom: the drawing of the architecture, kept by a test.
 
     errors, model ◄─ config, protocol, identity, tokenizer
-                         ◄─ rows, reconcile, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄──────────┐
-                         ◄─ phases, milvus_errors ◄─ store ◄─────────────────────────── commands ◄─ destination ◄─ run
-                         ◄─ embedding ◄──────────────────────────────────────────────────┘
+                  ◄─ rows, reconcile, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
+                  ◄─ phases, milvus_errors ◄─ store ◄───────────────────────────── commands ◄─ destination ◄─ run
+                  ◄─ embedding ◄─────────────────────────────────────────────────────────────────────┘
 
 What decides does not know what does: nothing but `commands` knows a store and an embedder by name.
 """

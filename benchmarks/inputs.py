@@ -1,0 +1,141 @@
+"""Inputs of a sync as files of protocol lines: tickets of about 100 words of real text, and long articles."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.installing import paragraphs, work_folder
+
+WORDS = 100
+ARTICLE_PARAGRAPHS = 42
+ARTICLE_WORDS = 80
+STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
+STATE_EVERY = 500
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """A file of tickets."""
+
+    records: int
+    state_every: int = STATE_EVERY
+    """Records between two states; 0 for one state at the end."""
+    changed_text: float = 0.0
+    """Share of records with another text than in the file without changes."""
+    changed_metadata: float = 0.0
+
+    def path(self) -> Path:
+        """The file, written at the first call."""
+        name = f"tickets-{self.records}-{self.state_every}-{self.changed_text}-{self.changed_metadata}.jsonl"
+        return _written(name, self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        texts = itertools.cycle(_texts(WORDS))
+        for number in range(self.records):
+            text = next(texts)
+            if _chosen(number, self.changed_text):
+                text = f"Changed: {text}"
+            status = STATUSES[number % 6] if not _chosen(number, self.changed_metadata) else "archived"
+            yield _record("tickets", _ticket(number, text, status))
+            if self.state_every and (number + 1) % self.state_every == 0 and number + 1 < self.records:
+                yield _state("tickets", number)
+        yield _state("tickets", self.records)
+
+
+@dataclass(frozen=True)
+class Articles:
+    """A file of articles of about 20 chunks of 200 tokens; in an edited one a single paragraph differs."""
+
+    records: int
+    edited: bool = False
+
+    def path(self) -> Path:
+        """The file, written at the first call."""
+        return _written(f"articles-{self.records}-{self.edited}.jsonl", self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        texts = _texts(ARTICLE_WORDS)
+        for number in range(self.records):
+            body = list(itertools.islice(texts, ARTICLE_PARAGRAPHS))
+            if self.edited:
+                place = random.Random(number).randrange(ARTICLE_PARAGRAPHS)  # noqa: S311 - equal runs
+                body[place] = "This paragraph was rewritten. " + " ".join(reversed(body[place].split()))
+            data = {"id": number, "title": body[0][:60], "body": "\n\n".join(body), "updated_at": "2026-01-02T00:00:00Z"}
+            yield _record("articles", data)
+        yield _state("articles", self.records)
+
+
+def without_states(tickets: Tickets) -> Tickets:
+    """The same records with a single state at the end."""
+    return replace(tickets, state_every=0)
+
+
+def catalog(stream: str) -> Path:
+    """A configured catalog with one stream, Incremental | Append + Deduped."""
+    configured = {
+        "stream": {"name": stream, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
+        "sync_mode": "incremental",
+        "destination_sync_mode": "append_dedup",
+        "primary_key": [["id"]],
+        "cursor_field": ["updated_at"],
+    }
+    path = work_folder() / f"catalog-{stream}.json"
+    path.write_text(json.dumps({"streams": [configured]}))
+    return path
+
+
+def _written(name: str, lines: Iterator[bytes]) -> Path:
+    path = work_folder() / name
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as sink:
+            for line in lines:
+                sink.write(line + b"\n")
+        partial.rename(path)
+    return path
+
+
+def _texts(words: int) -> Iterator[str]:
+    """Stretches of so many words of real text, one after the other."""
+    stream = (word for paragraph in paragraphs() for word in paragraph.split())
+    while stretch := list(itertools.islice(stream, words)):
+        yield " ".join(stretch)
+
+
+def _chosen(number: int, share: float) -> bool:
+    """Whether a record is one of a share, spread evenly."""
+    return int((number + 1) * share) > int(number * share)
+
+
+def _ticket(number: int, text: str, status: str) -> dict[str, Any]:
+    return {
+        "id": 10_000 + number,
+        "subject": f"Ticket {number}",
+        "description": text,
+        "status": status,
+        "priority": ("low", "normal", "high", "urgent")[number % 4],
+        "type": "incident",
+        "organization_id": 360_033_549_136 + number % 500,
+        "requester_id": 361_000_000_000 + number % 5_000,
+        "tags": ["benchmark", f"tag_{number % 20}"],
+        "url": f"https://example.zendesk.com/api/v2/tickets/{10_000 + number}.json",
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-02T00:00:00Z",
+    }
+
+
+def _record(stream: str, data: dict[str, Any]) -> bytes:
+    return orjson.dumps({"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1_767_312_000_000}})
+
+
+def _state(stream: str, number: int) -> bytes:
+    body = {"stream_descriptor": {"name": stream}, "stream_state": {"cursor": number}}
+    return orjson.dumps({"type": "STATE", "state": {"type": "STREAM", "stream": body, "id": number}})

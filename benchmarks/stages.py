@@ -1,0 +1,145 @@
+"""The limit: each stage of the pipeline alone, at full speed, on the same data; the slowest is what a sync can reach.
+
+Run as a process of its own, `python -m benchmarks.stages STAGE CONFIG CATALOG INPUT` prints the seconds that the stage
+took and how many records it saw. Start-up, and the work of the stages before it, are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks.endpoint import Vectors
+from destination_milvus import identity, store
+from destination_milvus.chunking import Chunker
+from destination_milvus.config import Config, parse
+from destination_milvus.embedding import create_embedder
+from destination_milvus.model import Change, Chunk, Upsert
+from destination_milvus.protocol import Record, Message
+from destination_milvus.reading import Inbox
+from destination_milvus.reconcile import reconcile, triage
+from destination_milvus.records import change_of, plan_streams
+from destination_milvus.rows import PRIMARY_KEY, Layout
+from destination_milvus.sync import Limits
+from destination_milvus.text import DocumentBuilder
+
+BATCH = Limits().records
+
+
+class Stages:
+    """The stages of one configuration and input; each returns (seconds, records)."""
+
+    def __init__(self, config: Config, catalog: dict[str, Any], source: Path) -> None:
+        self._config = config
+        (self._plan,) = plan_streams(catalog).values()
+        self._source = source
+        self._workers = config.advanced.concurrency
+
+    def parse(self) -> tuple[float, int]:
+        """Lines to messages."""
+        seconds, messages = _timed(self._messages)
+        return seconds, sum(isinstance(message, Record) for message in messages)
+
+    def chunk(self) -> tuple[float, int]:
+        """Messages to documents, chunks and hashes."""
+        records = self._records()
+        self._chunk(records[:50])  # loads the vocabulary
+        seconds, changes = _timed(lambda: self._chunk(records))
+        return seconds, len(changes)
+
+    def embed(self) -> tuple[float, int]:
+        """Texts to vectors, as many requests at a time as a sync makes."""
+        texts = [chunk.text for _, chunks in self._chunk(self._records()) for chunk in chunks]
+        with closing(create_embedder(self._config.embedding, self._config.advanced)) as embedder:
+            embedder.embed(texts[:1])
+            seconds, _ = _timed(lambda: self._each_batch(texts, embedder.embed))
+        return seconds, len(self._records())
+
+    def store(self) -> tuple[float, int]:
+        """Plans to rows in Milvus, in a collection of its own."""
+        chunked = self._chunk(self._records())
+        vectors = Vectors()
+        embedded = {chunk.text_hash: _vector(vectors, chunk.text) for _, chunks in chunked for chunk in chunks}
+        indexing = self._config.indexing.model_copy(update={"collection": f"limit_{uuid4().hex}"})
+        config = self._config.model_copy(update={"indexing": indexing})
+        dimensions = len(next(iter(embedded.values())))
+        with closing(store.connect(indexing)) as client:
+            milvus = store.open_store(client, config, model="limit", dimensions=dimensions, named=True)
+
+            def write(batch: Sequence[tuple[Change, tuple[Chunk, ...]]]) -> None:
+                candidates = triage([change for change, _ in batch], {}, "")
+                chunks = [chunks for _, chunks in batch]
+                plan = reconcile(candidates, list(zip(candidates.candidates, chunks, strict=True)), {}, {}, "")
+                milvus.apply(plan, embedded)
+
+            seconds, _ = _timed(lambda: self._each_batch(chunked, write))
+            client.drop_collection(indexing.collection)
+        return seconds, len(chunked)
+
+    def _messages(self) -> list[Message]:
+        with self._source.open("rb") as stream:
+            inbox = Inbox(stream)
+            return [message for block in iter(lambda: inbox.next_block(60), None) for message in block]
+
+    def _records(self) -> list[Record]:
+        return [message for message in self._messages() if isinstance(message, Record)]
+
+    def _chunk(self, records: Sequence[Record]) -> list[tuple[Upsert, tuple[Chunk, ...]]]:
+        chunker = Chunker.configured(self._config.processing)
+        layout = Layout(PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
+        builder = DocumentBuilder.configured(
+            self._config.processing, reserved=layout.reserved, protected=self._plan.protected, omitted=()
+        )
+        changes = [change_of(record, self._plan, builder, "", None) for record in records]
+        return [
+            (
+                change,
+                tuple(
+                    Chunk(number, text, identity.text_hash(text, "limit"))
+                    for number, text in enumerate(chunker.split(change.document))
+                ),
+            )
+            for change in changes
+            if isinstance(change, Upsert)
+        ]
+
+    def _each_batch(self, items: Sequence[Any], work: Callable[[Sequence[Any]], object]) -> None:
+        with ThreadPoolExecutor(self._workers) as workers:
+            list(workers.map(work, _batches(items)))
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+
+
+def _vector(vectors: Vectors, text: str) -> array[float]:
+    import binascii  # noqa: PLC0415
+
+    vector = array("f")
+    vector.frombytes(binascii.a2b_base64(vectors.base64(text)))
+    return vector
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.monotonic()
+    result = work()
+    return time.monotonic() - started, result
+
+
+def main(stage: str, config: str, catalog: str, source: str) -> None:
+    """Measure one stage."""
+    stages = Stages(parse(json.loads(Path(config).read_text())), json.loads(Path(catalog).read_text()), Path(source))
+    seconds, records = getattr(stages, stage)()
+    print(json.dumps({"seconds": seconds, "records": records}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
