@@ -57,6 +57,7 @@ def _check_collection(config: Config, client: store.Client, embedder: Embedder) 
         named=_names_its_model(config),
         is_empty=lambda: store.is_empty(client, collection.name, config.indexing),
     )
+    store.require_write_permission(client, collection, config.indexing)
 
 
 def _try_embedding(config: Config, embedder: Embedder) -> None:

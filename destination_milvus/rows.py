@@ -96,11 +96,17 @@ def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
     text = row[layout.text_field]
     cut = {"field": layout.text_field, "change": "TRUNCATED", "reason": "DESTINATION_RECORD_SIZE_LIMITATION"}
     changes = [*row.get(META_CHANGES, []), cut]
-    # a byte of text takes one or more in JSON; the note takes its own
-    room = len(text.encode()) - excess - len(orjson.dumps({META_CHANGES: changes}))
-    if room < 0:
+    room = len(orjson.dumps(text)) - excess - len(orjson.dumps({META_CHANGES: changes}))
+    if room < len('""'):
         raise BadRecord(TOO_LARGE_TO_CUT, stream=row[STREAM], key=row[RECORD_ID])
-    return {**row, layout.text_field: truncated(text, room), META_CHANGES: changes}
+    return {**row, layout.text_field: _beginning(text, room), META_CHANGES: changes}
+
+
+def _beginning(text: str, size: int) -> str:
+    """The beginning of a text that takes no more than so many bytes as JSON, quotes and escapes included."""
+    while text and (now := len(orjson.dumps(text))) > size:
+        text = text[: len(text) * size // now]
+    return text
 
 
 def announced_head(write: RecordWrite, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:

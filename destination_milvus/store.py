@@ -312,6 +312,20 @@ def is_empty(client: MilvusClient, collection: str, indexing: Indexing) -> bool:
     return int(counted[0]["count(*)"]) == 0
 
 
+def require_write_permission(client: MilvusClient, collection: Collection, indexing: Indexing) -> None:
+    """Delete a row that cannot exist: it changes nothing, and a user who may only read is refused.
+
+    Raises:
+        ConfigError: the user may not write.
+    """
+    nothing = -1 if collection.layout.auto_id else "no such key"
+    condition = f"{collection.layout.key_field} in {rows.literals([nothing])}"
+    try:
+        client.delete(collection.name, filter=condition, timeout=CONNECT_TIMEOUT)
+    except Exception as error:
+        raise translated(error, indexing) from error
+
+
 def create_collection(client: MilvusClient, config: Config, *, dimensions: int, model: str) -> None:
     """Create the collection of the architecture: typed system fields, the record's metadata dynamic.
 

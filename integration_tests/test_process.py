@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from destination_milvus.config import parse
+from destination_milvus.store import connect
 from integration_tests.backends import Backend, config
 from integration_tests.certificates import Authority
 from integration_tests.connector import (
@@ -168,6 +171,23 @@ def test_credentials_databases_and_tls_of_a_server(tmp_path: Path) -> None:
         server.kill()
 
 
+def _make_reader(root: dict[str, Any]) -> dict[str, str]:
+    """A user who may look at the collection and not write to it."""
+    with closing(connect(parse(root).indexing)) as client:
+        client.create_user("reader", "Reader-1")
+        client.create_role("readers")
+        for kind, privilege in (
+            ("Global", "DescribeCollection"),
+            ("Global", "ShowCollections"),
+            ("Collection", "Query"),
+        ):
+            client.grant_privilege("readers", kind, privilege, "*")
+        for privilege in ("IndexDetail", "Load", "GetLoadState", "Search"):
+            client.grant_privilege("readers", "Collection", privilege, "*")
+        client.grant_role("reader", "readers")
+    return {"mode": "username_password", "username": "reader", "password": "Reader-1"}
+
+
 def _use_secured_server(server: MilvusServer, authority: str, folder: Path) -> None:
     password = {"mode": "username_password", "username": "root", "password": "Milvus"}
     backend = Backend("server", server.uri, password)
@@ -179,8 +199,10 @@ def _use_secured_server(server: MilvusServer, authority: str, folder: Path) -> N
         backend, indexing={"auth": {"mode": "token", "token": "root:Milvus"}, "tls": tls, "collection": "secured"}
     )
     assert run(folder, "check", token).check == {"status": "SUCCEEDED"}
+    reader = _make_reader(token)
     wrong = {**password, "password": "PLANTED"}
     for indexing, sentence in (
+        ({"auth": reader, "tls": tls}, "denies the user"),
         ({"auth": wrong, "tls": tls}, "credentials"),
         ({"auth": {"mode": "no_auth"}, "tls": tls}, "credentials"),
         ({"auth": password, "tls": tls, "db": "nowhere"}, "database"),

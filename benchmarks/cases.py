@@ -1,0 +1,287 @@
+"""The cases: what is promised, measured against Airbyte's pipeline and against the slowest stage, in the same run.
+
+Each case is a function that runs its jobs and yields rows; `CASES` is their table. Rows are ratios where the machine
+would decide otherwise. The baseline is given fewer records where it would take many minutes; rates are compared, and
+it slows down with the number of rows, so that this is to its advantage.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.bench import STAGES, Bench, Job, Measured, again, spread
+from benchmarks.inputs import Articles, Tickets, without_states
+from benchmarks.measure import Spread, run
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    case: str
+    what: str
+    target: str
+    measured: str
+    met: bool | None
+    """None where nothing was promised."""
+    bar: tuple[float, float] | None = None
+    """Value and target, for the chart; only for ratios of which more is better."""
+
+
+Case = Callable[[Bench], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of a case is run."""
+
+    runs: int
+    records: int
+    baseline_runs: int
+    baseline_records: int
+
+
+def _size(bench: Bench) -> Size:
+    return Size(5, 10_000, 3, 10_000) if bench.full else Size(3, 10_000, 1, 3_000)
+
+
+def _at_least(case: str, what: str, value: float, target: float, unit: str = "×", note: str = "") -> Row:
+    return Row(case, what, f"≥ {target:g} {unit}", f"{value:.2f} {unit}{note}", value >= target, (value, target))
+
+
+def _at_most(case: str, what: str, spread_: Spread, target: float, unit: str) -> Row:
+    return Row(case, what, f"≤ {target:g} {unit}", f"{spread_.text('{:.2f}')} {unit}", spread_.median <= target)
+
+
+def _info(case: str, what: str, measured: str) -> Row:
+    return Row(case, what, "", measured, None)
+
+
+# --- new records ------------------------------------------------------------------------------------------------------
+
+
+def new_records_server(bench: Bench) -> Iterator[Row]:
+    """10,000 new records of one chunk each, 100 ms an embedding request, into a Milvus server."""
+    yield from _new_records(bench, "server", steady=10, whole=6, of_limit=0.7)
+
+
+def new_records_lite(bench: Bench) -> Iterator[Row]:
+    """The same into Milvus Lite."""
+    yield from _new_records(bench, "lite", steady=6, whole=None, of_limit=0.85)
+
+
+def _new_records(
+    bench: Bench, name: Literal["server", "lite"], *, steady: float, whole: float | None, of_limit: float
+) -> Iterator[Row]:
+    case, size = f"new records, {name}", _size(bench)
+    source, less = Tickets(size.records).path(), Tickets(size.baseline_records).path()
+    with bench.target(name) as target:
+        theirs = [bench.baseline(target, Job(target.host(), less)) for _ in range(size.baseline_runs)]
+        ours = [bench.ours(target, Job(target.host(), source)) for _ in range(size.runs)]
+        limits = {stage: bench.limit(Job(target.host(), source), stage) for stage in STAGES}
+    rate, base = spread(ours, lambda m: m.steady), spread(theirs, lambda m: m.steady)
+    yield _at_least(case, "steady state, against the baseline", rate.median / base.median, steady)
+    slowest = min(limits, key=lambda stage: limits[stage])
+    note = f" of {slowest}"
+    yield _at_least(case, "steady state, against the slowest stage", rate.median / limits[slowest], of_limit, "", note)
+    # the same number of records for both: start-up counts in full, and the baseline's steady rate is extended
+    theirs_whole = statistics.median(m.run.wall + (size.records - m.records) / m.steady for m in theirs)
+    ours_whole = statistics.median(m.run.wall for m in ours)
+    if whole is not None:
+        yield _at_least(case, "whole process, against the baseline", theirs_whole / ours_whole, whole)
+        yield _at_most(case, "start to first embedding request", spread(ours, lambda m: m.first_request), 4, "s")
+    yield _info(case, "records/s, steady: ours", rate.text("{:,.0f}"))
+    yield _info(case, "records/s, steady: baseline", base.text("{:,.0f}"))
+    alone = ", ".join(f"{stage} {limit:,.0f}" for stage, limit in limits.items())
+    yield _info(case, "records/s of each stage alone", alone)
+    yield from _costs(case, "ours", ours)
+    yield from _costs(case, "baseline", theirs)
+
+
+def _costs(case: str, who: str, runs: Sequence[Measured]) -> Iterator[Row]:
+    wall = spread(runs, lambda m: m.run.wall).text()
+    cpu = spread(runs, lambda m: m.run.cpu).text()
+    memory = spread(runs, lambda m: m.run.peak_memory).text("{:.0f}")
+    records = f"{runs[0].records:,}"
+    yield _info(case, f"{who}, {records} records: wall, CPU, peak memory", f"{wall} s, {cpu} s, {memory} MB")
+
+
+def compatible_endpoint(bench: Bench) -> Iterator[Row]:
+    """Through `openai_compatible`, which the baseline serves text by text; also where the answers are floats."""
+    size = _size(bench)
+    source, few = Tickets(size.records).path(), Tickets(1000 if bench.full else 200).path()
+    compatible = {"mode": "openai_compatible"}
+    with bench.target("server") as target:
+        theirs = bench.baseline(target, Job(target.host(), few, embedding=compatible))
+        for floats in (False, True):
+            job = Job(target.host(), source, embedding=compatible)
+            ours = bench.ours(target, job, floats=floats)
+            what = "answers floats" if floats else "answers base64"
+            yield _at_least("openai_compatible", f"steady state, {what}", ours.steady / theirs.steady, 50)
+    yield _info("openai_compatible", "records/s, steady: baseline", f"{theirs.steady:,.1f}")
+
+
+# --- records that are there already -----------------------------------------------------------------------------------
+
+
+def identical(bench: Bench) -> Iterator[Row]:
+    """The same 10,000 records again."""
+    case, size = "identical re-sync", _size(bench)
+    source, less = Tickets(size.records).path(), Tickets(size.baseline_records).path()
+    with bench.target("server") as target:
+        job, their_job = Job(target.host(), source), Job(target.host(), less)
+        bench.ours(target, job)
+        bench.baseline(target, their_job)
+        theirs = bench.baseline(target, their_job)
+        ours = [bench.ours(target, job) for _ in range(size.runs)]
+    requests = max(m.endpoint.requests for m in ours)
+    yield Row(case, "embedding requests", "0", f"{requests}", requests == 0)
+    rate = spread(ours, lambda m: m.steady)
+    yield _at_least(case, "steady state, against the baseline", rate.median / theirs.steady, 20)
+    yield _info(case, "records/s, steady: ours", rate.text("{:,.0f}"))
+    yield _info(case, "records/s, steady: baseline", f"{theirs.steady:,.0f}")
+
+
+def changes(bench: Bench) -> Iterator[Row]:
+    """5 % of the records with another text, then 50 % with other metadata: tokens that are embedded again."""
+    records = _size(bench).records
+    first = Tickets(records)
+    with bench.target("server") as target:
+        job = Job(target.host(), first.path())
+        everything = bench.ours(target, job)
+        changed = bench.ours(target, again(job, replace(first, changed_text=0.05).path()))
+        metadata = replace(first, changed_text=0.05, changed_metadata=0.5).path()
+        touched = bench.ours(target, again(job, metadata))
+    # "Changed: " makes a changed text about two tokens longer
+    share = (changed.endpoint.tokens - 2.25 * changed.endpoint.texts) / everything.endpoint.tokens / 0.05
+    yield Row("changed records", "tokens embedded, against 5 % of all", "≤ 1.02", f"{share:.3f}", share <= 1.02)
+    tokens = touched.endpoint.tokens
+    yield Row("changed records", "tokens embedded, 50 % with other metadata", "0", f"{tokens}", tokens == 0)
+    yield _info("changed records", "records/s, steady: text, metadata", f"{changed.steady:,.0f}, {touched.steady:,.0f}")
+
+
+def articles(bench: Bench) -> Iterator[Row]:
+    """Articles of about 20 chunks, one paragraph edited in each."""
+    records = 500 if bench.full else 200
+    with bench.target("server") as target:
+        job = Job(target.host(), Articles(records).path(), stream="articles", chunk_size=200)
+        first = bench.ours(target, job)
+        edited = bench.ours(target, again(job, Articles(records, edited=True).path()))
+    chunks, touched = first.endpoint.texts / records, edited.endpoint.texts / records
+    measured = f"{touched:.2f} of {chunks:.1f} chunks an article"
+    yield Row("edited articles", "chunks embedded for an edited paragraph", "≤ 2", measured, touched <= 2)
+
+
+def states(bench: Bench) -> Iterator[Row]:
+    """A STATE after every 10 records, against one at the end."""
+    runs, tickets = _size(bench).runs, Tickets(_size(bench).records, state_every=10)
+    few, many = [], []
+    with bench.target("server") as target:
+        for _ in range(runs):
+            few.append(bench.ours(target, Job(target.host(), without_states(tickets).path())))
+            many.append(bench.ours(target, Job(target.host(), tickets.path())))
+    ratio = spread(many, lambda m: m.steady).median / spread(few, lambda m: m.steady).median
+    yield _at_least("states", "records/s with a STATE every 10, against one STATE", ratio, 0.9)
+
+
+# --- difficult endpoints ----------------------------------------------------------------------------------------------
+
+
+def limited_endpoint(bench: Bench) -> Iterator[Row]:
+    """60 requests and 150,000 tokens a minute, which the configuration knows of or does not."""
+    source = Tickets(6_000 if bench.full else 2_000).path()
+    limits = {"requests_per_minute": 60, "tokens_per_minute": 150_000}
+    with bench.target("server") as target:
+        for what, advanced in (("configured", limits), ("found out", {})):
+            measured = bench.ours(target, Job(target.host(), source, advanced=advanced), **limits)
+            share = _share_of_limit(measured, 150_000)
+            note = f", {measured.endpoint.refused} refusals"
+            yield _at_least("limited endpoint", f"tokens, against what the limit allows; {what}", share, 0.95, "", note)
+
+
+def _share_of_limit(measured: Measured, tokens_per_minute: float) -> float:
+    """The allowance starts at nothing, so that it is all that can be had between the first request and the last."""
+    stats = measured.endpoint
+    assert stats.last_answer is not None
+    assert stats.first_request is not None
+    allowed = tokens_per_minute / MINUTE * (stats.last_answer - stats.first_request)
+    return stats.tokens / allowed
+
+
+def failing_endpoint(bench: Bench) -> Iterator[Row]:
+    """One request in five answered with 429 or 500: no failed sync, and no more time lost than the failures take."""
+    runs, source = _size(bench).runs, Tickets(_size(bench).records).path()
+    good, bad = [], []
+    with bench.target("server") as target:
+        for _ in range(runs):
+            good.append(bench.ours(target, Job(target.host(), source)))
+            bad.append(bench.ours(target, Job(target.host(), source), error_rate=0.2))
+    ratio = spread(bad, lambda m: m.steady).median / spread(good, lambda m: m.steady).median
+    failed = bad[0].endpoint.failed
+    case, note = "failing endpoint", f" ({failed} of {bad[0].endpoint.requests} requests failed, no sync)"
+    yield _at_least(case, "records/s, against 80 % of those without failures", ratio / 0.8, 0.95, "", note)
+
+
+# --- single parts -----------------------------------------------------------------------------------------------------
+
+
+def chunking(bench: Bench) -> Iterator[Row]:
+    """Splitting alone, against langchain-text-splitters with the same limits and vocabulary."""
+    from benchmarks.chunkers import compare  # noqa: PLC0415 - loads langchain
+
+    for size, overlap in ((1000, 50), (200, 0)):
+        ours, theirs = zip(*(compare(size, overlap) for _ in range(5 if bench.full else 3)), strict=True)
+        ratio = Spread(ours).median / Spread(theirs).median
+        note = f" ({Spread(ours).median:.1f} MB/s)"
+        what = f"MB/s, against langchain; {size} tokens, overlap {overlap}"
+        yield _at_least("chunking", what, ratio, 2, "×", note)
+
+
+def specification(bench: Bench) -> Iterator[Row]:
+    """CPU time of `spec`, against a process that only imports airbyte_cdk."""
+    import sys  # noqa: PLC0415
+
+    from benchmarks.bench import CONNECTOR  # noqa: PLC0415
+
+    importing = [sys.executable, "-c", "import airbyte_cdk"]
+    pairs = [(run([CONNECTOR, "spec"]).cpu, run(importing).cpu) for _ in range(7 if bench.full else 5)]
+    more = Spread(tuple(ours - theirs for ours, theirs in pairs))
+    yield _at_most("spec", "CPU beyond importing airbyte_cdk", more, 0.3, "s")
+
+
+def million(bench: Bench) -> Iterator[Row]:
+    """Many records with made-up vectors: memory from 100,000 on; 1,000,000 with --full, else 150,000."""
+    records, settled = (1_000_000, 100_000) if bench.full else (150_000, 50_000)
+    source = Tickets(records, state_every=1000).path()
+    with bench.target("server") as target:
+        measured = bench.ours(target, Job(target.host(), source, embedding={"mode": "fake"}))
+    finished = measured.run
+    reached = finished.state_times[settled // 1000]
+    early = max(memory for moment, memory in finished.memory if moment <= reached)
+    late = max(memory for moment, memory in finished.memory if moment > reached)
+    case = f"{records:,} records"
+    yield Row(case, "peak memory", "< 400 MB", f"{finished.peak_memory:.0f} MB", finished.peak_memory < 400)
+    growth = late / early
+    yield Row(case, f"peak memory after {settled:,} records, against before", "≤ 1.05", f"{growth:.2f}", growth <= 1.05)
+    yield _info(case, "records/s, steady", f"{measured.steady:,.0f}")
+
+
+CASES: Mapping[str, Case] = {
+    "spec": specification,
+    "chunking": chunking,
+    "server": new_records_server,
+    "lite": new_records_lite,
+    "compatible": compatible_endpoint,
+    "identical": identical,
+    "changes": changes,
+    "articles": articles,
+    "states": states,
+    "limited": limited_endpoint,
+    "failing": failing_endpoint,
+    "million": million,
+}
