@@ -27,10 +27,17 @@ demo-clean:  ## Forget the demo's days
 	rm -rf .demo
 
 app: $(STAMP)  ## The support form on the demo's data, in the browser
+	@test -e .demo/milvus.db || $(BIN)/python examples/demo.py
 	$(BIN)/python -m streamlit run support_form/app.py $(ARGS)
 
 test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k head" for some
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/coverage run -m pytest unit_tests
+	$(BIN)/coverage report
+	$(BIN)/python -m pytest integration_tests
+endif
 
 lint: $(STAMP)  ## Style
 	$(BIN)/ruff check .

@@ -107,6 +107,13 @@ class Bench:
             finally:
                 server.stop()
 
+    def warm_up(self) -> None:
+        """Let both connectors compile their modules."""
+        with self.target("lite") as target:
+            job = Job(target.host(), inputs.Tickets(300).path())
+            self.ours(target, job)
+            self.baseline(target, replace(job, host=target.host()))
+
     def ours(self, target: Target, job: Job, **behaviour: Any) -> Measured:
         """Sync with this connector."""
         config = self._config(job)
@@ -134,7 +141,12 @@ class Bench:
         return float(measured["records"] / measured["seconds"])
 
     def _measure(
-        self, command: Sequence[Any], target: Target, job: Job, behaviour: Mapping[str, Any], environment: dict[str, str]
+        self,
+        command: Sequence[Any],
+        target: Target,
+        job: Job,
+        behaviour: Mapping[str, Any],
+        environment: dict[str, str],
     ) -> Measured:
         self.endpoint.configure(**behaviour)
         before = cpu_seconds(target.pid) if target.pid else 0.0

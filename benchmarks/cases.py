@@ -8,15 +8,17 @@ it slows down with the number of rows, so that this is to its advantage.
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.bench import STAGES, Bench, Job, Measured, again, spread
+from benchmarks.bench import CONNECTOR, STAGES, Bench, Job, Measured, again, spread
 from benchmarks.inputs import Articles, Tickets, without_states
 from benchmarks.measure import Spread, run
 
 MINUTE = 60.0
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _size(bench: Bench) -> Size:
     return Size(5, 10_000, 3, 10_000) if bench.full else Size(3, 10_000, 1, 3_000)
 
 
-def _at_least(case: str, what: str, value: float, target: float, unit: str = "×", note: str = "") -> Row:
+def _at_least(case: str, what: str, value: float, target: float, unit: str = TIMES, note: str = "") -> Row:
     return Row(case, what, f"≥ {target:g} {unit}", f"{value:.2f} {unit}{note}", value >= target, (value, target))
 
 
@@ -239,15 +241,11 @@ def chunking(bench: Bench) -> Iterator[Row]:
         ratio = Spread(ours).median / Spread(theirs).median
         note = f" ({Spread(ours).median:.1f} MB/s)"
         what = f"MB/s, against langchain; {size} tokens, overlap {overlap}"
-        yield _at_least("chunking", what, ratio, 2, "×", note)
+        yield _at_least("chunking", what, ratio, 2, TIMES, note)
 
 
 def specification(bench: Bench) -> Iterator[Row]:
     """CPU time of `spec`, against a process that only imports airbyte_cdk."""
-    import sys  # noqa: PLC0415
-
-    from benchmarks.bench import CONNECTOR  # noqa: PLC0415
-
     importing = [sys.executable, "-c", "import airbyte_cdk"]
     pairs = [(run([CONNECTOR, "spec"]).cpu, run(importing).cpu) for _ in range(7 if bench.full else 5)]
     more = Spread(tuple(ours - theirs for ours, theirs in pairs))

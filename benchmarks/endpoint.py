@@ -281,14 +281,14 @@ class Remote:
 
     def configure(self, **behaviour: Any) -> None:
         """Set `Behaviour`; what is not named has its default."""
-        request = urllib.request.Request(  # noqa: S310 - loopback
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/configure", data=json.dumps(behaviour).encode(), method="POST"
         )
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
     def stats(self) -> Stats:
         """Counts since the last `configure`."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=30) as answer:
             counts = json.load(answer)
         return Stats(**{item.name: counts[item.name] for item in fields(Stats)})
 

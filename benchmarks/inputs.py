@@ -68,7 +68,12 @@ class Articles:
             if self.edited:
                 place = random.Random(number).randrange(ARTICLE_PARAGRAPHS)  # noqa: S311 - equal runs
                 body[place] = "This paragraph was rewritten. " + " ".join(reversed(body[place].split()))
-            data = {"id": number, "title": body[0][:60], "body": "\n\n".join(body), "updated_at": "2026-01-02T00:00:00Z"}
+            data = {
+                "id": number,
+                "title": body[0][:60],
+                "body": "\n\n".join(body),
+                "updated_at": "2026-01-02T00:00:00Z",
+            }
             yield _record("articles", data)
         yield _state("articles", self.records)
 

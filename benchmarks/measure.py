@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.installing import work_folder
+
 SAMPLE_SECONDS = 0.1
 READY = "Writing "
 """How the log line begins with which a connector says that it is set up."""
@@ -84,7 +86,7 @@ def run(
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"} | dict(environment or {}),
+            env=_environment(environment or {}),
             start_new_session=True,
         )
     ended = threading.Event()
@@ -127,6 +129,16 @@ def run(
     if result.exit_code:
         raise RunFailedError(f"{command[0]} ended with {result.exit_code} after {wall:.0f} s:\n{result.errors}")
     return result
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """That of an installed image: output is buffered, and modules were compiled before (by a run that does not count).
+
+    The compiled modules have a folder of their own, so that the environments stay as they are.
+    """
+    hidden = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    inherited = {key: value for key, value in os.environ.items() if key not in hidden}
+    return {**inherited, "PYTHONPYCACHEPREFIX": str(work_folder() / "compiled"), **variables}
 
 
 def _read(process: subprocess.Popen[bytes], output: _Output, started: float) -> None:

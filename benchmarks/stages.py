@@ -23,7 +23,7 @@ from destination_milvus.chunking import Chunker
 from destination_milvus.config import Config, parse
 from destination_milvus.embedding import create_embedder
 from destination_milvus.model import Change, Chunk, Upsert
-from destination_milvus.protocol import Record, Message
+from destination_milvus.protocol import Message, Record
 from destination_milvus.reading import Inbox
 from destination_milvus.reconcile import reconcile, triage
 from destination_milvus.records import change_of, plan_streams

@@ -92,16 +92,39 @@ _BY_CODE = {
 _RECOVERING = _Meaning(
     TransientError, "{where} is recovering and cannot serve yet. Check its health, then sync again.", retryable=True
 )
-# Milvus' pkg/util/merr: channels (500 to 504) and nodes (901 to 903) that are away while the server recovers
-_BY_CODE |= dict.fromkeys((*range(500, 505), *range(901, 904)), _RECOVERING)
+_TOO_MANY = _Meaning(
+    ConfigError, "{where} allows no further collections: drop one, or raise its limit, or name an existing collection."
+)
+# Milvus' pkg/util/merr; what it marks as retriable itself need not be named
+_BY_CODE |= {
+    3: _BY_CODE[_WRITES_DENIED],  # memory
+    7: _BY_CODE[_WRITES_DENIED],  # disk
+    10: _BY_STATUS["UNIMPLEMENTED"],
+    102: _TOO_MANY,
+    250: _TOO_MANY,
+    701: _Meaning(ConfigError, "{where} does not support the index: check indexing.index_type and its parameters."),
+    802: _Meaning(ConfigError, 'The database "{db}" has a name that {where} does not allow: check indexing.db.'),
+}
+_BY_CODE |= dict.fromkeys(
+    (
+        11,  # clocks behind
+        401,  # replica
+        *range(500, 505),  # channels
+        *range(600, 605),  # segments
+        *range(901, 907),  # nodes
+        *(1001, 1002, 1302),  # storage and message queue
+        *(10000, 10001),  # cancelled, timed out
+    ),
+    _RECOVERING,
+)
 
 _BY_WORDS = {
     "No space left on device": _Meaning(TransientError, "The disk under {where} is full: make room, then sync again."),
-    "already opened": _Meaning(
-        ConfigError, "{where} is open in another process: Milvus Lite serves one at a time. Close it first."
-    ),
-    "another process": _Meaning(
-        ConfigError, "{where} is open in another process: Milvus Lite serves one at a time. Close it first."
+    # pymilvus says no more than this
+    "Open local milvus failed": _Meaning(
+        TransientError,
+        "{where} cannot be opened. Milvus Lite serves one process at a time: wait for the other one or end it, then "
+        "sync again.",
     ),
     "illegal, needs start with": _Meaning(
         ConfigError,

@@ -5,7 +5,6 @@ Every literal of a filter is quoted here and nowhere else: a key or a form field
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,9 +177,13 @@ def truncated(text: str, limit: int = MAX_VARCHAR_BYTES) -> str:
     return text.encode()[:limit].decode(errors="ignore")
 
 
+# no \u escapes: Milvus Lite does not know them, and takes control characters as they are, as the server does
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
 def literal(value: str | int) -> str:
     """A value as a literal of Milvus' filter language."""
-    return json.dumps(value, ensure_ascii=False)
+    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else str(value)
 
 
 def literals(values: Iterable[str | int]) -> str:

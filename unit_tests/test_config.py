@@ -19,6 +19,7 @@ from destination_milvus.config import (
     SeparatorSplitter,
     TokenAuth,
     parse,
+    secrets_in,
     specification,
 )
 from destination_milvus.errors import ConfigError
@@ -405,3 +406,28 @@ def test_defaults_and_examples_of_the_specification_are_valid_themselves() -> No
 def test_the_model_and_its_specification_require_the_same() -> None:
     required = {name for name, info in Config.model_fields.items() if info.is_required()}
     assert set(SPECIFICATION["required"]) == required == {"embedding", "processing", "indexing"}
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_are_found_wherever_they_stand() -> None:
+    """Also in a configuration that is wrong: the log must leave them out all the same."""
+    raw = {
+        "embedding": {"mode": "openai", "openai_key": ["sk-planted", {"deeper": 4711}], "model": "no secret"},
+        "indexing": {
+            "auth": [{"mode": "token", "token": " token-planted "}],
+            "tls": {"client_key": "-----BEGIN KEY-----\nfirst-line-planted\nend\n"},
+        },
+    }
+    found = secrets_in(raw)
+    assert {"sk-planted", "4711", "token-planted", "first-line-planted"} <= set(found)
+    assert "end" not in found, "a short line is no secret by itself"
+    assert not any("no secret" in secret for secret in found)
+    assert found == sorted(found, key=len, reverse=True), "the longest first: one may hold another"
+
+
+@pytest.mark.parametrize("nothing", [None, True, "", "Milvus"])
+def test_what_is_no_secret_is_not_blotted_out(nothing: object) -> None:
+    """Nulls, flags, blanks, and the default password of Milvus, which is also its name."""
+    assert secrets_in({"indexing": {"auth": {"password": nothing}}}) == []

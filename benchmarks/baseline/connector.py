@@ -70,12 +70,12 @@ class MilvusIndexer(Indexer):
             schema.add_field("pk", DataType.INT64, is_primary=True)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self._dimensions)
             index = MilvusClient.prepare_index_params()
-            index.add_index("vector", index_type="AUTOINDEX", metric_type="L2")
+            index.add_index("vector", index_type="IVF_FLAT", metric_type="L2", params={"nlist": 1024})
             self._client.create_collection(self._collection, schema=schema, index_params=index)
         self._client.load_collection(self._collection)
         logger.info("Writing %s streams.", len(catalog.streams))
 
-    def index(self, document_chunks: list[Chunk], namespace: str, stream: str) -> None:
+    def index(self, document_chunks: list[Chunk], namespace: str, stream: str) -> None:  # noqa: ARG002 - the CDK's
         """Insert chunks."""
         entities = [
             {**chunk.metadata, "vector": chunk.embedding, "text": chunk.page_content} for chunk in document_chunks
@@ -83,15 +83,15 @@ class MilvusIndexer(Indexer):
         if entities:
             self._client.insert(self._collection, entities)
 
-    def delete(self, delete_ids: list[str], namespace: str, stream: str) -> None:
+    def delete(self, delete_ids: list[str], namespace: str, stream: str) -> None:  # noqa: ARG002 - as above
         """Look up and delete the rows of records."""
         if not delete_ids:
             return
-        found = self._client.query(
-            self._collection, filter=f"{METADATA_RECORD_ID_FIELD} in {json.dumps(delete_ids)}", output_fields=["pk"]
-        )
-        if found:
-            self._client.delete(self._collection, ids=[row["pk"] for row in found])
+        wanted = f"{METADATA_RECORD_ID_FIELD} in {json.dumps(delete_ids)}"
+        pages = self._client.query_iterator(self._collection, filter=wanted, output_fields=["pk"])
+        while page := pages.next():
+            self._client.delete(self._collection, ids=[row["pk"] for row in page])
+        pages.close()
 
     def check(self) -> str | None:
         """Nothing to say."""
@@ -115,11 +115,11 @@ class BaselineDestination(Destination):
         writer = Writer(parsed.processing, indexer, embedder, batch_size=BATCH_SIZE, omit_raw_text=False)
         yield from writer.write(configured_catalog, input_messages)
 
-    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+    def check(self, *_: Any) -> AirbyteConnectionStatus:
         """Not measured."""
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
-    def spec(self, *args: Any, **kwargs: Any) -> ConnectorSpecification:
+    def spec(self, *_: Any) -> ConnectorSpecification:
         """Not measured."""
         return ConnectorSpecification(connectionSpecification={"type": "object"})
 
