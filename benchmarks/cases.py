@@ -155,13 +155,14 @@ def changes(bench: Bench) -> Iterator[Row]:
     first = Tickets(records)
     with bench.target("server") as target:
         job = Job(target.host(), first.path())
-        everything = bench.ours(target, job)
-        changed = bench.ours(target, again(job, replace(first, changed_text=0.05).path()))
-        metadata = replace(first, changed_text=0.05, changed_metadata=0.5).path()
-        touched = bench.ours(target, again(job, metadata))
-    # "Changed: " makes a changed text about two tokens longer
-    share = (changed.endpoint.tokens - 2.25 * changed.endpoint.texts) / everything.endpoint.tokens / 0.05
-    yield Row("changed records", "tokens embedded, against 5 % of all", "≤ 1.02", f"{share:.3f}", share <= 1.02)
+        bench.ours(target, job)
+        changing = replace(first, changed_text=0.05)
+        changed = bench.ours(target, again(job, changing.path()))
+        touched = bench.ours(target, again(job, replace(changing, changed_metadata=0.5).path()))
+        alone = bench.ours(target, Job(target.host(), replace(changing, only_changed_text=True).path()))
+    share = changed.endpoint.tokens / alone.endpoint.tokens
+    what = "tokens embedded, against those of the 5 % that changed"
+    yield Row("changed records", what, "≤ 1.02", f"{share:.3f}", share <= 1.02)
     tokens = touched.endpoint.tokens
     yield Row("changed records", "tokens embedded, 50 % with other metadata", "0", f"{tokens}", tokens == 0)
     yield _info("changed records", "records/s, steady: text, metadata", f"{changed.steady:,.0f}, {touched.steady:,.0f}")

@@ -15,7 +15,7 @@ import orjson
 from benchmarks.installing import paragraphs, work_folder
 
 WORDS = 100
-ARTICLE_PARAGRAPHS = 42
+ARTICLE_PARAGRAPHS = 26
 ARTICLE_WORDS = 80
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
 STATE_EVERY = 500
@@ -31,10 +31,13 @@ class Tickets:
     changed_text: float = 0.0
     """Share of records with another text than in the file without changes."""
     changed_metadata: float = 0.0
+    only_changed_text: bool = False
+    """Leave out the records whose text is the same as without changes."""
 
     def path(self) -> Path:
         """The file, written at the first call."""
-        name = f"tickets-{self.records}-{self.state_every}-{self.changed_text}-{self.changed_metadata}.jsonl"
+        shares = f"{self.changed_text}-{self.changed_metadata}-{self.only_changed_text}"
+        name = f"tickets-{self.records}-{self.state_every}-{shares}.jsonl"
         return _written(name, self._lines())
 
     def _lines(self) -> Iterator[bytes]:
@@ -43,6 +46,8 @@ class Tickets:
             text = next(texts)
             if _chosen(number, self.changed_text):
                 text = f"Changed: {text}"
+            elif self.only_changed_text:
+                continue
             status = STATUSES[number % 6] if not _chosen(number, self.changed_metadata) else "archived"
             yield _record("tickets", _ticket(number, text, status))
             if self.state_every and (number + 1) % self.state_every == 0 and number + 1 < self.records:

@@ -231,6 +231,13 @@ def test_notes_of_what_was_cut_fit_a_row_whatever_the_platform_says() -> None:
     assert len(json.dumps(noted, ensure_ascii=False).encode()) < 4_000
 
 
+def test_a_key_that_fills_a_row_alone_is_a_bad_record() -> None:
+    """Keys are never cut, and a server refuses the row: better one named record than a failed batch."""
+    builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}))
+    with pytest.raises(BadRecord, match="leave too little"):
+        change_of(record({"id": "k" * 65_500, "body": "b"}), dedup(), builder, "random", None)
+
+
 @pytest.mark.parametrize("configured", [{}, {"stream": {}}, {"stream": None}, "tickets", None])
 def test_a_catalog_that_is_none_is_named_by_the_number_of_its_stream(configured: object) -> None:
     with pytest.raises(ConfigError, match="Stream number 2 of the catalog"):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus import identity, rows
+from destination_milvus.errors import BadRecord
 from destination_milvus.model import PENDING, Chunk, Document, RecordKey, RecordWrite, StoredRow, Upsert
 from destination_milvus.rows import (
     CHUNK,
@@ -215,6 +216,12 @@ def test_a_dynamic_text_is_shortened_to_what_a_server_takes_and_the_row_says_so(
     assert len(orjson.dumps(dynamic)) <= rows.MAX_DYNAMIC_BYTES
     assert text.startswith(row["text"])
     assert (META_CHANGES in row) == (row["text"] != text)
+
+
+def test_a_row_that_is_too_large_without_its_text_is_a_bad_record() -> None:
+    layout = Layout("id", auto_id=True, vector_field="vec", text_field="text", text_is_dynamic=True)
+    with pytest.raises(BadRecord, match="leave too little"):
+        rows.self_contained(write("a", metadata={"note": "m" * 65_500}), 0, VECTORS, layout)
 
 
 @given(st.text(max_size=20), st.integers(0, 30))
