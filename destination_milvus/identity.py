@@ -34,8 +34,12 @@ def record_id(stream: str, key: Sequence[Json]) -> str:
 
 def _one(part: Json) -> str:
     text = _text(part)
-    unfit = text.startswith('"') or "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
-    return _escaped(text) if unfit else text
+    return _escaped(text) if text.startswith('"') or is_unfit(text) else text
+
+
+def is_unfit(text: str) -> bool:
+    """Whether Milvus cannot store a text as it is: NUL, and halves of characters (lone surrogates)."""
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(part: Json) -> str:

@@ -59,12 +59,19 @@ def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:
         try:
             stream = configured["stream"]
             name = (stream["name"], stream.get("namespace") or None)
-            plan = _plan_stream(configured, identity.stream_identifier(*name))
+            identifier = identity.stream_identifier(*name)
+            unfit = identity.is_unfit(identifier)
+            plan = _plan_stream(configured, identifier)
         except (KeyError, TypeError, AttributeError):
             raise ConfigError(
                 f"Stream number {number} of the catalog is not a configured stream: it needs stream.name, "
                 "destination_sync_mode and, as a list of paths, primary_key."
             ) from None
+        if unfit:
+            raise ConfigError(
+                f"The name of stream number {number} of the catalog holds a character that Milvus cannot store (NUL or "
+                "half of one): rename it."
+            )
         _refuse_collision(plan.identifier, name, plans)
         plans[name] = plan
     return plans

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from destination_milvus.commit import Committed, Committer
-from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
+from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Change, Delete, RecordKey, VectorStore, WriteMode
 from destination_milvus.progress import Progress
 from destination_milvus.protocol import Message, Record, State, acknowledged
@@ -258,7 +258,7 @@ class Sync:
 
     def _stop_if_mostly_bad(self) -> None:
         if self.progress.mostly_bad:
-            raise InternalError(
+            raise ConfigError(
                 f"{self.progress.bad:,} of {self.progress.read:,} records cannot be stored, so the sync was stopped. "
                 "The first of them are named in the log: the configuration or the source is at fault, not they."
             )

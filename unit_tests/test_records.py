@@ -244,6 +244,12 @@ def test_a_catalog_that_is_none_is_named_by_the_number_of_its_stream(configured:
         plan_streams({"streams": [{"stream": {"name": "a"}, "destination_sync_mode": "append"}, configured]})
 
 
+@pytest.mark.parametrize("name", ["half \ud800", "nul \0"])
+def test_a_stream_name_that_milvus_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="name of stream number 1"):
+        plan_streams({"streams": [{"stream": {"name": name}, "destination_sync_mode": "append"}]})
+
+
 def test_a_primary_key_of_names_instead_of_paths_is_refused() -> None:
     """["id"] would be read as the path i, d."""
     stream = {"stream": {"name": "a"}, "destination_sync_mode": "append_dedup", "primary_key": ["id"]}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from destination_milvus.commit import Committed, Committer
-from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
+from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Change, Delete, Document, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol import Message, State, parse
 from destination_milvus.reading import Inbox
@@ -542,7 +542,7 @@ def test_a_sync_of_mostly_bad_records_is_stopped() -> None:
     messages = [record(None if number % 3 else number) for number in range(200)]
     run = Run(skip=True, plans=[plan("s", minimum=2)], limits=Limits())
     run.store.sweep = pytest.fail  # type: ignore[method-assign,assignment]
-    run.fails(InternalError, "133 of 200 records cannot be stored", *messages, state(1))
+    run.fails(ConfigError, "133 of 200 records cannot be stored", *messages, state(1))
     assert len(run.stored) == 67, "what is good is stored"
 
 
@@ -550,7 +550,7 @@ def test_a_sync_whose_records_are_mostly_refused_is_stopped_and_acknowledges_wha
     embedder = CountingEmbedder(refused=frozenset({"no"}))
     run = Run(skip=True, embedder=embedder, limits=Limits(records=50, batches_in_flight=4))
     messages = [record(number, "no") for number in range(200)]
-    run.fails(InternalError, "cannot be stored", *messages, state(1), record(200), state(2))
+    run.fails(ConfigError, "cannot be stored", *messages, state(1), record(200), state(2))
     assert run.states == [1, 2]
     assert run.stats[0] == {"recordCount": 0.0, "rejectedRecordCount": 200.0}
 
