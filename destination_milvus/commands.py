@@ -13,7 +13,7 @@ from destination_milvus.commit import Committer
 from destination_milvus.config import Auth, Config, FromFieldEmbedding, PasswordAuth, TokenAuth, parse
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError
-from destination_milvus.model import Embedder, Json, Refusal
+from destination_milvus.model import Embedder, Json, Refusal, WriteMode
 from destination_milvus.reading import ByteStream, Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
 from destination_milvus.rows import Layout
@@ -181,6 +181,11 @@ def _sync(
         emit,
         limits=limits or Limits(batches_in_flight=config.advanced.concurrency),
         vector_field=_vector_field(config),
+        empty_streams=[
+            name
+            for name, plan in plans.items()
+            if plan.mode is WriteMode.DEDUP and not milvus.has_rows(plan.identifier)
+        ],
     )
 
 

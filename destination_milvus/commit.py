@@ -103,7 +103,9 @@ class Committer:
 
 
 def _keys_to_look_up(changes: Sequence[Change]) -> list[RecordKey]:
-    return [change.key for change in changes if isinstance(change, Delete) or change.lookup]
+    return [
+        change.key for change in changes if isinstance(change, Delete) or (change.lookup and not change.known_absent)
+    ]
 
 
 def _committed(plan: Plan, bad: tuple[BadRecord, ...]) -> Committed:

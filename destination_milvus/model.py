@@ -63,6 +63,8 @@ class Upsert:
     document: Document
     lookup: bool = True
     """False where no earlier version can exist: append, with its fresh random ids."""
+    known_absent: bool = False
+    """True where it is known without a look that nothing of the record is stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,11 @@ def literals(values: Iterable[str | int]) -> str:
     return f"[{', '.join(literal(value) for value in values)}]"
 
 
+def stream_filter(stream: str) -> str:
+    """All rows of a stream."""
+    return f"{STREAM} == {literal(stream)}"
+
+
 def records_filter(stream: str, record_ids: Iterable[str]) -> str:
     """Rows of these records of a stream."""
     return f"{STREAM} == {literal(stream)} and {RECORD_ID} in {literals(record_ids)}"

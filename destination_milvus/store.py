@@ -457,6 +457,10 @@ class MilvusStore:
             else:
                 self._delete(phase.primary_keys)
 
+    def has_rows(self, stream: str) -> bool:
+        """Whether anything is stored of a stream."""
+        return bool(self._query(rows.stream_filter(stream), [self._layout.key_field], limit=1))
+
     def newest_generation(self, stream: str) -> int:
         """Highest generation stored for a stream; 0 where it has none."""
         newest = 0

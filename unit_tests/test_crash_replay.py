@@ -526,6 +526,7 @@ class ThreadedHistory(History):
             dict.fromkeys(names, BUILDER),
             emit,
             limits=Limits(records=plan.batch_size, batches_in_flight=3),
+            empty_streams=[name for name in names if not any(key.stream == name[0] for key in store.records())],
         )
         try:
             sync.run(Inbox(as_input(log, start, plan.states)))

@@ -14,12 +14,12 @@ import pytest
 
 from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
-from destination_milvus.model import Change, Delete, Document, RecordKey, Upsert, WriteMode
+from destination_milvus.model import Change, Delete, Document, Head, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol import Message, State, parse
 from destination_milvus.reading import Inbox
 from destination_milvus.records import StreamName, StreamPlan
 from destination_milvus.rows import GENERATION
-from destination_milvus.sync import Acknowledgement, Batch, Limits, StateCounts, Sync, Window
+from destination_milvus.sync import AbsentRecords, Acknowledgement, Batch, Limits, StateCounts, Sync, Window
 from destination_milvus.text import DocumentBuilder, FieldPath
 from unit_tests.fakes import LAYOUT, BarChunker, CountingEmbedder, Crash, FakeStore, Fault, texts_of
 
@@ -282,6 +282,7 @@ class Run:
         limits: Limits = SMALL,
         skip: bool = False,
         embedder: CountingEmbedder | None = None,
+        empty: Sequence[str] = (),
     ) -> None:
         self.store = store or FakeStore()
         self.lines: list[dict[str, Any]] = []
@@ -294,7 +295,10 @@ class Run:
             skip_bad_records=skip,
         )
         named: dict[StreamName, StreamPlan] = {(made.identifier, None): made for made in plans}
-        self.sync = Sync(named, committer, dict.fromkeys(named, BUILDER), self.emit, limits=limits)
+        empty_streams = [(stream, None) for stream in empty]
+        self.sync = Sync(
+            named, committer, dict.fromkeys(named, BUILDER), self.emit, limits=limits, empty_streams=empty_streams
+        )
 
     def emit(self, line: bytes) -> None:
         """Take a line of standard output."""
@@ -597,6 +601,32 @@ def test_older_generations_are_swept_from_complete_streams_only(
     assert run.stored.keys() == {"s_1", "t_1"} | ({"s_0", "t_0"} - {f"{stream}_0" for stream in swept})
     assert run.states == [1], "states leave in any case"
     assert run.sync.progress.swept == len(swept)
+
+
+def test_a_stream_that_was_empty_is_looked_up_only_where_this_sync_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New records of a first sync cost no read of heads; repeated and deleted ones are looked up all the same."""
+    gone = record(7)
+    gone["record"]["data"]["_ab_cdc_deleted_at"] = "now"
+    run = Run(plans=[plan("s"), plan("t")], empty=["s"])
+    looked_up: list[str] = []
+    heads = run.store.heads
+
+    def recording(keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
+        wanted = list(keys)
+        looked_up.extend(key.record_id for key in wanted)
+        return heads(wanted)
+
+    monkeypatch.setattr(run.store, "heads", recording)
+    run.of(record(1), record(2, "b|c"), state(1), record(2, "d"), gone, record(1, stream="t"), state(2))
+    assert sorted(looked_up) == ["s_2", "s_7", "t_1"]
+    assert run.stored == {"s_1": ["a"], "s_2": ["d"], "t_1": ["a"]}
+
+
+def test_what_is_remembered_of_a_first_sync_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AbsentRecords, "MOST_KEYS", 2)
+    absent = AbsentRecords([("s", None)])
+    marks = [absent.marked(("s", None), upsert(key)) for key in KEYS[:4]]
+    assert [isinstance(change, Upsert) and change.known_absent for change in marks] == [True, True, False, False]
 
 
 def test_a_stream_with_skipped_records_is_not_swept(caplog: pytest.LogCaptureFixture) -> None:
