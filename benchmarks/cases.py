@@ -51,7 +51,14 @@ def _size(bench: Bench) -> Size:
 
 
 def _at_least(case: str, what: str, value: float, target: float, unit: str = TIMES, note: str = "") -> Row:
-    return Row(case, what, f"≥ {target:g} {unit}", f"{value:.2f} {unit}{note}", value >= target, (value, target))
+    return Row(
+        case,
+        what,
+        f"≥ {target:g} {unit}".rstrip(),
+        f"{value:.2f} {unit}".rstrip() + note,
+        value >= target,
+        (value, target),
+    )
 
 
 def _at_most(case: str, what: str, spread_: Spread, target: float, unit: str) -> Row:

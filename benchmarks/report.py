@@ -39,9 +39,9 @@ words of real text, articles have 20 chunks of 200 tokens; both are from Debian'
 pages). A STATE follows every 500 records unless a case says otherwise.
 
 *Steady state* runs from the first record (the moment a connector is set up, or sends its first embedding request)
-to the last STATE; *whole process* from its start to its end. Medians, in
-brackets the least and the most of several runs. Through `openai_compatible` the baseline embeds text by text and would
-take half an hour: it gets fewer records there, and rates are compared.
+to the last STATE; *whole process* from its start to its end. Medians, in brackets the least and the most of several
+runs. Through `openai_compatible` the baseline embeds text by text and would take half an hour: it gets fewer
+records there, and rates are compared.
 
 Client, endpoint and Milvus share the cores of one machine: read the ratios, not the seconds.
 
@@ -128,7 +128,7 @@ def _document(results: Sequence[Result]) -> Iterator[str]:
         for row in item.rows:
             yield f"| {row.case} | {row.what} | {row.target} | {row.measured} | {MET[row.met]} |"
         if item.error:
-            yield f"| {item.name} | | | did not finish: {escape(item.error)[:200]} | **no** |"
+            yield f"| {item.name} | | | did not finish ({item.error.split(':')[0]}) | **no** |"
     yield (
         "\nRuns: "
         + "; ".join(f"{item.name} {item.date} UTC (load before: {item.load:.1f})" for item in results)

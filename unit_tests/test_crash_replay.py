@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -341,6 +342,9 @@ class Choices:
         )
 
 
+SCALE = int(os.environ.get("CRASH_REPLAY_SCALE", "1"))
+"""So many times the histories of an ordinary run: for campaigns of hours (and then with `-o timeout=0`)."""
+
 histories = st.tuples(
     st.binary(min_size=200, max_size=200), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([1, 2, 1_000])
 )
@@ -355,7 +359,7 @@ def lives_through(history: History, choices: Choices) -> None:
     event(f"{history.cut_calls} cut syncs")
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=700 * SCALE, deadline=None)
 @given(histories)
 def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(drawn: tuple[bytes, Layout, int]) -> None:
     source, layout, rows_a_call = drawn
@@ -542,7 +546,7 @@ class ThreadedHistory(History):
                 assert is_version(records.get(key, {}), version, self.generation), "acknowledged, but not stored"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SCALE, deadline=None)
 @given(histories)
 def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(drawn: tuple[bytes, Layout, int]) -> None:
     source, layout, rows_a_call = drawn
