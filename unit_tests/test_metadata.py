@@ -38,3 +38,11 @@ def test_the_icon_is_a_square(data: dict[str, Any]) -> None:
     view = re.search(r'viewBox="0 0 (\d+) (\d+)"', (ROOT / data["icon"]).read_text())
     assert view is not None
     assert view[1] == view[2]
+
+
+def test_the_image_is_the_one_that_is_described(data: dict[str, Any]) -> None:
+    """Its base, its name and its version stand in the Dockerfile too."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert f"ARG BASE={data['connectorBuildOptions']['baseImage']}\n" in dockerfile
+    assert f"io.airbyte.version={data['dockerImageTag']} " in dockerfile
+    assert f"io.airbyte.name={data['dockerRepository']}\n" in dockerfile
