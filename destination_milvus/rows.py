@@ -198,7 +198,7 @@ def stream_filter(stream: str) -> str:
 
 def records_filter(stream: str, record_ids: Iterable[str]) -> str:
     """Rows of these records of a stream."""
-    return f"{STREAM} == {literal(stream)} and {RECORD_ID} in {literals(record_ids)}"
+    return f"{stream_filter(stream)} and {RECORD_ID} in {literals(record_ids)}"
 
 
 def older(generation: int, minimum: int) -> str:
@@ -217,12 +217,12 @@ def stale_rows_filter(stream: str, generation: int, minimum: int, *, dynamic: bo
     if dynamic:
         # what a comparison with an absent dynamic field gives differs between Milvus Lite and the server
         stale = f"({stale} or not exists {GENERATION})"
-    return f"{STREAM} == {literal(stream)} and {stale}"
+    return f"{stream_filter(stream)} and {stale}"
 
 
 def newer_filter(stream: str, generation: int) -> str:
     """Rows of a stream beyond a generation."""
-    return f"{STREAM} == {literal(stream)} and {GENERATION} > {generation}"
+    return f"{stream_filter(stream)} and {GENERATION} > {generation}"
 
 
 def record_of(raw: Mapping[str, Json]) -> RecordKey:
