@@ -200,7 +200,7 @@ def states(bench: Bench) -> Iterator[Row]:
 
 def limited_endpoint(bench: Bench) -> Iterator[Row]:
     """60 requests and 150,000 tokens a minute, which the configuration knows of or does not."""
-    source = Tickets(6_000 if bench.full else 1_000).path()
+    source = Tickets(6_000 if bench.full else 2_000).path()
     limits = {"requests_per_minute": 60, "tokens_per_minute": 150_000}
     with bench.target("server") as target:
         for what, advanced in (("configured", limits), ("found out", {})):
