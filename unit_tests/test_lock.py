@@ -14,7 +14,7 @@ LOCK = "requirements.lock"
 
 COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--output-file", LOCK, "--quiet"]
 COMPILE += ["--universal", "--python-version", "3.10", "--extra", "local", "--extra", "app", "--group", "dev"]
-COMPILE += ["--generate-hashes", "--no-emit-index-url", "--custom-compile-command", "make lock"]
+COMPILE += ["--generate-hashes", "--custom-compile-command", "make lock"]
 
 NO_INDEX = ("error sending request", "failed to fetch", "dns error", "network was disabled", "timed out")
 """What uv says, in lower case, where no package index can be reached."""
