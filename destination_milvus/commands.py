@@ -141,10 +141,18 @@ def write_stream(
     with closing(create_embedder(config.embedding, config.advanced)) as embedder:
         _warn_of_long_chunks(config, embedder)
         with closing(store.connect(config.indexing)) as client:
-            sync = _sync(config, plans, client, embedder, emit, limits)
+            milvus = store.open_store(
+                client,
+                config,
+                model=embedder.identity,
+                dimensions=embedder.dimensions,
+                named=_names_its_model(config),
+            )
+            sync = _sync(config, plans, milvus, embedder, emit, limits)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, milvus_errors.described(config.indexing.host))
             sync.run(inbox)
+            milvus.load()  # rows that nobody can search are no success
         usage = embedder.usage
     logger.info("Sync complete: %s.", sync.progress.sentence())
     requests = f" in {usage.requests:,} requests" if usage.requests else ""
@@ -154,18 +162,11 @@ def write_stream(
 def _sync(
     config: Config,
     plans: Mapping[StreamName, StreamPlan],
-    client: store.Client,
+    milvus: store.MilvusStore,
     embedder: Embedder,
     emit: Callable[[bytes], None],
     limits: Limits | None,
 ) -> Sync:
-    milvus = store.open_store(
-        client,
-        config,
-        model=embedder.identity,
-        dimensions=embedder.dimensions,
-        named=_names_its_model(config),
-    )
     plans = _with_generations(plans, milvus)
     committer = Committer(
         store=milvus,
@@ -184,7 +185,7 @@ def _sync(
         empty_streams=[
             name
             for name, plan in plans.items()
-            if plan.mode is WriteMode.DEDUP and not milvus.has_rows(plan.identifier)
+            if plan.mode is WriteMode.DEDUP and (milvus.is_new or not milvus.has_rows(plan.identifier))
         ],
     )
 
@@ -192,8 +193,9 @@ def _sync(
 def _with_generations(
     plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore
 ) -> dict[StreamName, StreamPlan]:
+    newest = (lambda _: 0) if milvus.is_new else milvus.newest_generation
     return {
-        name: plan if plan.generation is not None else resolved(plan, milvus.newest_generation(plan.identifier))
+        name: plan if plan.generation is not None else resolved(plan, newest(plan.identifier))
         for name, plan in plans.items()
     }
 

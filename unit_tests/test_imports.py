@@ -2,7 +2,7 @@
 
     errors, model ◄─ config, protocol, identity, tokenizer
                   ◄─ rows, reconcile, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
-                  ◄─ phases, milvus_errors ◄─ store ◄───────────────────────────── commands ◄─ destination ◄─ run
+                  ◄─ phases, milvus_errors, upsert_request ◄─ store ◄───────────── commands ◄─ destination ◄─ run
                   ◄─ embedding ◄─────────────────────────────────────────────────────────────────────┘
 
 What decides does not know what does: nothing but `commands` knows a store and an embedder by name.
@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "reading": "errors protocol",
     "phases": "identity model rows",
     "milvus_errors": "config errors",
-    "store": "config errors identity milvus_errors model phases rows",
+    "upsert_request": "model",
+    "store": "config errors identity milvus_errors model phases rows upsert_request",
     "embedding": "config errors model tokenizer",
     "commit": "chunking errors identity model reconcile rows",
     "progress": "commit errors",
