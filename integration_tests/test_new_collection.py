@@ -49,6 +49,8 @@ def test_a_creation_that_was_interrupted_is_completed(backend: Backend) -> None:
 
 
 def test_an_index_that_milvus_refuses_stops_the_sync_before_anything_is_written(backend: Backend) -> None:
+    if backend.name == "lite":
+        pytest.skip("Milvus Lite takes any name of an index and builds none")
     conf = config(backend, indexing={"index_type": "NO_SUCH_INDEX"})
     with pytest.raises(ConfigError):
         write(conf, TICKETS, [record({"id": 1, "subject": "Printer"}), state(1)])

@@ -43,7 +43,7 @@ REQUIRED: dict[str, st.SearchStrategy[Any]] = {
 }
 OPTIONAL = {
     **{f"{name}_or_null": st.none() | REQUIRED[name] for name in TYPES},
-    **{name: METADATA for name in ("status", "tags", "$", "é")},
+    **dict.fromkeys(("status", "tags", "$", "é"), METADATA),
 }
 ROWS = st.lists(st.fixed_dictionaries(REQUIRED, optional=OPTIONAL), min_size=1, max_size=5)
 ROW: dict[str, Any] = {
