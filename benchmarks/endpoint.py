@@ -107,6 +107,12 @@ class Bucket:
         self._level = min(self.per_minute, self._level + since * self.per_minute / 60)
         return max(0.0, (amount - self._level) * 60 / self.per_minute)
 
+    def told(self) -> dict[str, str]:
+        """What OpenAI's headers say of it."""
+        reset = (self.per_minute - self._level) * 60 / self.per_minute
+        left = max(self._level, 0.0)
+        return {"limit": f"{self.per_minute:.0f}", "remaining": f"{left:.0f}", "reset": f"{reset:.3f}s"}
+
     def take(self, amount: float) -> None:
         """Use so much up."""
         self._level -= amount
@@ -178,9 +184,10 @@ class Endpoint:
     def _limits(self) -> dict[str, str]:
         limits = {"requests": self._requests, "tokens": self._tokens}
         return {
-            f"x-ratelimit-limit-{name}": f"{bucket.per_minute:.0f}"
+            f"x-ratelimit-{what}-{name}": value
             for name, bucket in limits.items()
             if bucket.per_minute
+            for what, value in bucket.told().items()
         }
 
     def _embeddings(self, texts: Sequence[str], encoding: str | None, tokens: int) -> bytes:

@@ -5,6 +5,7 @@ What differs between services is one function, `send`. Everything that makes sen
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,7 +20,9 @@ from destination_milvus.model import Refusal, Vector
 from destination_milvus.tokenizer import count_tokens
 
 if TYPE_CHECKING:
-    from destination_milvus.embedding.pace import Pace
+    from destination_milvus.embedding.pace import Pace, Slot
+
+logger = logging.getLogger("airbyte.embedding")
 
 Send: TypeAlias = Callable[[Sequence[str]], Answer]
 """One request. Raises RetryLater, RequestRefused or ConfigError, and no foreign exception."""
@@ -165,19 +168,28 @@ class EndpointEmbedder:
 
     def _request(self, batch: Sequence[Piece]) -> Answer:
         texts = [piece.text for piece in batch]
-        tokens = sum(piece.tokens for piece in batch)
         # outside of the deadline: a low ceiling is no failure of the service
-        self._pace.wait(tokens)
-        answer = persist(lambda: self._attempt(texts), self._retries, lambda: self._pace.wait(tokens))
+        slots = [self._wait(texts)]
+        answer = persist(
+            lambda: self._attempt(texts, slots[-1]), self._retries, lambda: slots.append(self._wait(texts))
+        )
         self._meter.add(texts=len(texts), tokens=answer.tokens)
         return answer
 
-    def _attempt(self, texts: Sequence[str]) -> Answer:
+    def _wait(self, texts: Sequence[str]) -> Slot:
+        return self._pace.wait(sum(map(count_tokens, texts)) if self._pace.counts_tokens else 0)
+
+    def _attempt(self, texts: Sequence[str], slot: Slot) -> Answer:
         self._meter.add(requests=1)
         try:
             return self._send(texts)
         except RetryLater as error:
+            if self._pace.learn(error.rates):
+                logger.info(
+                    "The embedding service limits this account to %s a minute: requests are spaced accordingly.",
+                    error.rates.a_minute(),
+                )
             # the others would only meet the same limit; a pause beyond the deadline ends in an error instead
             if error.wait is not None and error.wait <= self._retries.deadline:
-                self._pace.pause(error.wait)
+                self._pace.refused(slot, error.wait)
             raise

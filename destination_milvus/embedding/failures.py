@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from destination_milvus.embedding.rates import UNKNOWN, Rates
 from destination_milvus.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
@@ -48,15 +49,20 @@ class ErrorAnswer:
     """Its words, for matching only: the sentence alone, as bodies like to quote the whole request."""
     wait: float | None = None
     """Seconds after which it wants to be asked again."""
+    rates: Rates = UNKNOWN
 
 
 class RetryLater(TransientError):
     """The same request may succeed if it is sent again."""
 
-    def __init__(self, message: str, *, wait: float | None = None, attempts: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, wait: float | None = None, attempts: int | None = None, rates: Rates = UNKNOWN
+    ) -> None:
         super().__init__(message)
         self.wait = wait
         """Seconds the service asked for; None leaves it to the back-off."""
+        self.rates = rates
+        """How fast the service lets the account go, if that is why it refused."""
         self.attempts = attempts
         """Most times to try; None for as often as the deadline allows."""
 
@@ -131,7 +137,9 @@ def failure(answer: ErrorAnswer, service: Service) -> Exception:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS and _LARGER_THAN_ANY_LIMIT.search(answer.message):
         return RequestRefused(f"it is larger than the account's limit of tokens a minute ({label})")
     if answer.status in _RETRIED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return RetryLater(_temporary(answer, service, label), wait=answer.wait)
+        limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        rates = answer.rates if limited else UNKNOWN
+        return RetryLater(_temporary(answer, service, label), wait=answer.wait, rates=rates)
     if answer.status in _ABOUT_THE_REQUEST and not _is_global(answer):
         return RequestRefused(_refusal(answer, label))
     return ConfigError(_mistake(answer, service, label))

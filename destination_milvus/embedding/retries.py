@@ -23,7 +23,7 @@ class Retries:
 
     deadline: float = 900.0
     """From the first attempt. A service that asks for a longer pause than is left is not waited for."""
-    first_wait: float = 0.5
+    first_wait: float = 0.25
     """Before the second attempt, with as much again at random; doubled at every further one."""
     longest_wait: float = 60.0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from array import array
@@ -15,10 +16,12 @@ from destination_milvus.embedding.endpoint import ALL_REFUSED, EmbeddingModel, E
 from destination_milvus.embedding.failures import RequestRefused, RetryLater
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.rates import Rates
 from destination_milvus.embedding.retries import Retries
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.model import Refusal, Vector
+from destination_milvus.tokenizer import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,6 +175,24 @@ def test_repetitions_count_against_the_ceiling_too() -> None:
     pace = Pace(60, None, now=lambda: 0.0, sleep=slept.append)
     embedder(sender, pace=pace).embed(["1"])
     assert slept == [pytest.approx(1.0)]
+
+
+def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(caplog: pytest.LogCaptureFixture) -> None:
+    """The first refusal tells the rates; the log says so once."""
+    caplog.set_level(logging.INFO, "airbyte")
+    count_tokens("")  # loads the vocabulary, which takes longer than the deadline here
+    sender = Sender()
+    told = Rates(seconds_per_request=2.0, seconds_per_token=0.1)
+    sender.failures = [RetryLater("Busy.", wait=0.0, rates=told) for _ in range(2)]
+    slept: list[float] = []
+    tested = embedder(sender, pace=Pace(None, None, now=lambda: 0.0, sleep=slept.append))
+    for text in ("1", "2", "3"):
+        tested.embed([text])
+    # the refused attempt that knew the rates gave its slot back, and the two texts after it wait for theirs
+    assert slept == pytest.approx([2.0, 4.0])
+    said = [record.message for record in caplog.records if record.name == "airbyte.embedding"]
+    assert len(said) == 1
+    assert "limits this account to 30 requests and 600 tokens a minute" in said[0]
 
 
 def test_many_threads_get_their_own_vectors() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus.embedding.pace import Pace
+from destination_milvus.embedding.rates import UNKNOWN, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +67,71 @@ def test_a_request_of_many_tokens_delays_the_next_one() -> None:
 def test_a_pause_holds_back_every_request_and_a_shorter_one_does_not_end_it() -> None:
     clock = Clock()
     pace = Pace(None, None, now=clock.now, sleep=clock.sleep)
-    pace.pause(20)
-    pace.pause(5)
+    slots = [pace.wait(1), pace.wait(1)]
+    pace.refused(slots[0], 20)
+    pace.refused(slots[1], 5)
     assert starts(pace, clock, [1, 1]) == [1020.0, 1020.0]
+
+
+def test_a_refused_request_costs_the_pause_and_no_slot() -> None:
+    """An allowance that began with nothing: the second attempt takes the first slot, and the others follow it."""
+    clock = Clock()
+    pace = Pace(60, None, now=clock.now, sleep=clock.sleep)
+    pace.refused(pace.wait(1), 1)
+    assert starts(pace, clock, [1, 1, 1]) == pytest.approx([1001, 1002, 1003])
+
+
+def test_requests_that_wait_for_their_slots_are_held_back_by_a_pause_too() -> None:
+    """The pause comes while a request sleeps until its slot: it sleeps on."""
+    clock = Clock()
+    paused = False
+
+    def sleep(seconds: float) -> None:
+        nonlocal paused
+        if not paused:
+            paused = True
+            clock.time += 0.5
+            pace.refused(first, 10)
+            clock.time -= 0.5
+        clock.sleep(seconds)
+
+    pace = Pace(60, None, now=clock.now, sleep=sleep)
+    first = pace.wait(1)
+    assert starts(pace, clock, [1]) == pytest.approx([1011.0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.none() | st.floats(0, 30)), min_size=1, max_size=40))
+def test_pauses_never_let_more_through_than_the_ceiling(requests: list[tuple[int, float | None]]) -> None:
+    """Whatever is refused in between, what is served keeps to the tokens of a minute."""
+    clock = Clock()
+    pace = Pace(None, 1000, now=clock.now, sleep=clock.sleep)
+    served: list[tuple[float, int]] = []
+    for tokens, refusal in requests:
+        slot = pace.wait(tokens)
+        if refusal is None:
+            served.append((clock.time, tokens))
+        else:
+            pace.refused(slot, refusal)
+    for first, (moment, _) in enumerate(served):
+        minute = [tokens for start, tokens in served[first:] if start < moment + 59.99]
+        assert sum(minute[:-1]) <= 1000
+
+
+def test_a_service_that_tells_its_rates_is_not_asked_faster() -> None:
+    clock = Clock()
+    pace = Pace(None, None, now=clock.now, sleep=clock.sleep)
+    assert not pace.learn(UNKNOWN)
+    assert not pace.counts_tokens
+    assert pace.learn(Rates(seconds_per_request=1.0, seconds_per_token=0.1))
+    assert pace.counts_tokens
+    assert starts(pace, clock, [1, 100, 1]) == pytest.approx([1000, 1001, 1011])
+
+
+def test_a_ceiling_that_is_lower_than_the_rates_stays() -> None:
+    clock = Clock()
+    pace = Pace(6, None, now=clock.now, sleep=clock.sleep)
+    assert not pace.learn(Rates(seconds_per_request=1.0))
+    assert starts(pace, clock, [1, 1]) == pytest.approx([1000, 1010])
 
 
 def test_threads_share_one_ceiling() -> None:
