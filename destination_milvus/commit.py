@@ -20,6 +20,7 @@ from destination_milvus.model import (
     Vector,
     VectorStore,
 )
+from destination_milvus.recent_vectors import RecentVectors
 from destination_milvus.reconcile import reconcile, rows_to_read, triage, without
 from destination_milvus.rows import truncated
 
@@ -49,6 +50,7 @@ class Committer:
     chunker: Chunker
     shape: str
     skip_bad_records: bool
+    recent: RecentVectors = field(default_factory=RecentVectors)
 
     def commit(self, changes: Sequence[Change]) -> Committed:
         """Make Milvus hold these changes. When it returns, they are durable.
@@ -63,11 +65,11 @@ class Committer:
         chunked = [(candidate, self._chunks(candidate.upsert.document)) for candidate in sorted_changes.candidates]
         stored = self.store.rows(rows_to_read(chunked, sorted_changes.deletes, heads))
         plan = reconcile(sorted_changes, chunked, heads, stored, self.shape)
-        vectors, refused = self._vectors(plan)
+        vectors, refused, embedded = self._vectors(plan)
         bad = self._bad_records(plan, refused)
         plan = without(plan, frozenset(refused))
         self.store.apply(plan, vectors)
-        return _committed(plan, bad)
+        return _committed(plan, bad, embedded)
 
     def _chunks(self, document: Document) -> tuple[Chunk, ...]:
         if document.vector is not None:
@@ -79,13 +81,13 @@ class Committer:
             for number, text in enumerate(self.chunker.split(document))
         )
 
-    def _vectors(self, plan: Plan) -> tuple[Mapping[str, Vector], Mapping[str, Refusal]]:
+    def _vectors(self, plan: Plan) -> tuple[Mapping[str, Vector], Mapping[str, Refusal], int]:
         if not plan.embed:
-            return plan.vectors, {}
-        answers = dict(zip(plan.embed, self.embedder.embed(list(plan.embed.values())), strict=True))
+            return plan.vectors, {}, 0
+        answers, asked_for = self.recent.embed(plan.embed, self.embedder)
         refused = {text_hash: answer for text_hash, answer in answers.items() if isinstance(answer, Refusal)}
         embedded = {text_hash: answer for text_hash, answer in answers.items() if not isinstance(answer, Refusal)}
-        return {**plan.vectors, **embedded}, refused
+        return {**plan.vectors, **embedded}, refused, asked_for
 
     def _bad_records(self, plan: Plan, refused: Mapping[str, Refusal]) -> tuple[BadRecord, ...]:
         if not refused:
@@ -108,12 +110,12 @@ def _keys_to_look_up(changes: Sequence[Change]) -> list[RecordKey]:
     ]
 
 
-def _committed(plan: Plan, bad: tuple[BadRecord, ...]) -> Committed:
+def _committed(plan: Plan, bad: tuple[BadRecord, ...], embedded: int) -> Committed:
     return Committed(
         written=len(plan.writes),
         removed=len(plan.removals),
         unchanged=plan.unchanged,
         chunks=sum(len(write.chunks) for write in plan.writes),
-        embedded=len(plan.embed),
+        embedded=embedded,
         bad=bad,
     )

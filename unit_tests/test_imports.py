@@ -1,7 +1,7 @@
 """Who may import whom: the drawing of the architecture, kept by a test.
 
     errors, model ◄─ config, protocol, identity, tokenizer
-                  ◄─ rows, reconcile, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
+                  ◄─ rows, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
                   ◄─ phases, milvus_errors, upsert_request ◄─ store ◄───────────── commands ◄─ destination ◄─ run
                   ◄─ embedding ◄─────────────────────────────────────────────────────────────────────┘
 
@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "upsert_request": "model",
     "store": "config errors identity milvus_errors model phases rows upsert_request",
     "embedding": "config errors model tokenizer",
-    "commit": "chunking errors identity model reconcile rows",
+    "recent_vectors": "model",
+    "commit": "chunking errors identity model recent_vectors reconcile rows",
     "progress": "commit errors",
     "sync": "commit errors model progress protocol reading records text",
     "commands": (
