@@ -25,6 +25,9 @@ logger = logging.getLogger("airbyte.destination")
 CHECK_DEADLINE = 20.0
 """Seconds that `check` keeps trying: somebody waits for the answer in front of a form."""
 
+CHUNKS_A_BATCH = 1_000
+"""About as many, at four characters a token: 6 MB of vectors of 1,536 dimensions, eight times in flight."""
+
 LOCAL_CHUNK_SIZE = 200
 """cl100k tokens that fit the 256 word pieces which MiniLM was trained to read."""
 
@@ -180,13 +183,21 @@ def _sync(
         committer,
         {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
         emit,
-        limits=limits or Limits(batches_in_flight=config.advanced.concurrency),
+        limits=limits or _limits(config),
         vector_field=_vector_field(config),
         empty_streams=[
             name
             for name, plan in plans.items()
             if plan.mode is WriteMode.DEDUP and (milvus.is_new or not milvus.has_rows(plan.identifier))
         ],
+    )
+
+
+def _limits(config: Config) -> Limits:
+    """Those of production; where chunks are small, a batch holds fewer texts: their vectors would fill the memory."""
+    return Limits(
+        text_characters=min(Limits().text_characters, CHUNKS_A_BATCH * 4 * config.processing.chunk_size),
+        batches_in_flight=config.advanced.concurrency,
     )
 
 

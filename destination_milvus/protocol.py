@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import orjson
@@ -33,6 +33,8 @@ class Record:
     """Milliseconds since the epoch."""
     changes: tuple[Mapping[str, Json], ...] = ()
     """What source and platform nulled or cut on the way (`meta.changes`)."""
+    size: int = field(default=0, compare=False)
+    """Bytes of its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class State:
     message: Mapping[str, Json]
     stream: tuple[str, str | None] | None
     """(name, namespace) of a STREAM state; None for states that cover all streams."""
+    size: int = field(default=0, compare=False)
+    """Bytes of its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def parse(line: bytes, number: int) -> Message | None:
         return None
     message = _loads(line, number)
     try:
-        return _message(message)
+        return _message(message, len(line))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InternalError(
             f"Line {number} of the input is not a valid Airbyte message: a required part is missing or of another "
@@ -98,18 +102,18 @@ def _loads_leniently(line: bytes) -> Json:
         return None
 
 
-def _message(message: Mapping[str, Json]) -> Message | None:
+def _message(message: Mapping[str, Json], size: int) -> Message | None:
     kind = message["type"]
     if kind == "RECORD":
-        return _record(message["record"])
+        return _record(message["record"], size)
     if kind == "STATE":
-        return State(message, _state_stream(message["state"]))
+        return State(message, _state_stream(message["state"]), size)
     if kind == "TRACE":
         return _stream_status(message["trace"])
     return None
 
 
-def _record(record: Mapping[str, Json]) -> Record:
+def _record(record: Mapping[str, Json], size: int) -> Record:
     data = record["data"]
     if not isinstance(data, dict):
         raise TypeError
@@ -124,6 +128,7 @@ def _record(record: Mapping[str, Json]) -> Record:
         data=data,
         emitted_at=emitted_at,
         changes=tuple(change for change in meta.get("changes") or () if isinstance(change, dict)),
+        size=size,
     )
 
 

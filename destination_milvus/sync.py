@@ -32,8 +32,10 @@ class Limits:
     """When a batch closes, and how many are under way."""
 
     records: int = 256
-    text_characters: int = 4_000_000
-    """About a million tokens: four requests of 300,000 tokens."""
+    text_characters: int = 1_000_000
+    """About 250,000 tokens: OpenAI takes 300,000 a request."""
+    message_bytes: int = 4 * 1024 * 1024
+    """Of records and states as they came: what a batch holds in memory until it is committed is a few times as much."""
     states: int = 10_000
     age_seconds: float = 30.0
     """Far inside the 15 minutes after which Airbyte's platform gives up on a destination without states."""
@@ -58,22 +60,34 @@ class Batch:
     states: list[Acknowledgement] = field(default_factory=list)
     records: int = 0
     text_characters: int = 0
+    message_bytes: int = 0
 
-    def add(self, change: Change) -> None:
-        """Fold a change in."""
+    def add(self, change: Change, size: int) -> None:
+        """Fold a change in; `size` is that of its message in bytes."""
         self.records += 1
         self.changes[change.key] = change
+        # of all versions, also of those that a later one replaced: bounds, not accounts
+        self.message_bytes += size
         if not isinstance(change, Delete):
-            # of all versions, also of those that a later one replaced: a bound, not an account
             self.text_characters += len(change.document.text)
+
+    def add_state(self, acknowledgement: Acknowledgement) -> None:
+        """Let a state ride along."""
+        self.states.append(acknowledgement)
+        self.message_bytes += acknowledgement.state.size
 
     def is_full(self, limits: Limits) -> bool:
         """Whether it is to be committed now."""
         return (
             len(self.changes) >= limits.records
             or self.text_characters >= limits.text_characters
+            or self.message_bytes >= limits.message_bytes
             or len(self.states) >= limits.states
         )
+
+    def takes_states(self, limits: Limits) -> bool:
+        """Whether a state may still ride along, although the batch is under way."""
+        return len(self.states) < limits.states and self.message_bytes < 2 * limits.message_bytes
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.states)
@@ -220,7 +234,7 @@ class Sync:
         if isinstance(message, Record):
             self._take_record(message)
         elif isinstance(message, State):
-            self._batch_before_now().states.append(self._counts.acknowledgement(message))
+            self._batch_before_now().add_state(self._counts.acknowledgement(message))
         else:
             self._statuses[(message.name, message.namespace)] = message.status
         if self._batch.is_full(self._limits):
@@ -229,7 +243,7 @@ class Sync:
     def _batch_before_now(self) -> Batch:
         """The batch that a state rides in: where nothing came since the last one was handed over, that one."""
         newest = self._window.newest
-        if newest is None or self._batch or len(newest.states) >= self._limits.states:
+        if newest is None or self._batch or not newest.takes_states(self._limits):
             return self._batch
         return newest
 
@@ -252,7 +266,7 @@ class Sync:
             self._counts.reject(stream)
             return
         self._counts.accept(stream)
-        self._batch.add(self._absent.marked(stream, change))
+        self._batch.add(self._absent.marked(stream, change), record.size)
 
     def _skip(self, stream: StreamName, error: BadRecord) -> None:
         self.progress.skip(error)

@@ -271,7 +271,7 @@ class SingleThreadedSync:
         self.acknowledged = start
         batch, states = Batch(0.0), list[int]()
         for position, (key, version) in enumerate(self.log[start:], start + 1):
-            batch.add(change_of(key, version, self.history.generation))
+            batch.add(change_of(key, version, self.history.generation), 0)
             if position in self.plan.states or position == len(self.log):
                 states.append(position)
             if len(batch.changes) >= self.plan.batch_size or position == len(self.log):

@@ -37,7 +37,7 @@ def upsert(key: RecordKey, text: str = "a", generation: int = 1) -> Upsert:
 def batch(*changes: Change) -> Batch:
     made = Batch(0.0)
     for change in changes:
-        made.add(change)
+        made.add(change, 10)
     return made
 
 
@@ -58,14 +58,26 @@ def test_a_deletion_that_is_taken_back_is_an_upsert() -> None:
         (Limits(records=3), False),
         (Limits(text_characters=6), True),
         (Limits(text_characters=7), False),
+        (Limits(message_bytes=34), True),
+        (Limits(message_bytes=35), False),
         (Limits(states=1), True),
         (Limits(states=2), False),
     ],
 )
-def test_a_batch_is_full_by_records_or_text_or_states(limits: Limits, *, full: bool) -> None:
+def test_a_batch_is_full_by_records_or_text_or_bytes_or_states(limits: Limits, *, full: bool) -> None:
     made = batch(upsert(KEYS[0], "abc"), upsert(KEYS[0], "abc"), Delete(KEYS[1]))
-    made.states.append(Acknowledgement(State({}, None), 0, 0))
+    made.add_state(Acknowledgement(State({}, None, 4), 0, 0))
     assert made.is_full(limits) == full
+
+
+def test_states_ride_in_a_batch_that_is_under_way_until_they_are_many_or_large() -> None:
+    made = batch(upsert(KEYS[0]))
+    limits = Limits(states=3, message_bytes=10)
+    assert made.takes_states(limits)
+    made.add_state(Acknowledgement(State({}, None, 10), 0, 0))
+    assert not made.takes_states(limits)
+    assert made.takes_states(Limits(states=2))
+    assert not made.takes_states(Limits(states=1))
 
 
 def test_a_batch_of_nothing_is_none() -> None:
