@@ -17,6 +17,7 @@ from destination_milvus.model import Embedder, Json, Refusal, WriteMode
 from destination_milvus.reading import ByteStream, Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
 from destination_milvus.rows import Layout
+from destination_milvus.schema import full_text_field, warn_without_full_text
 from destination_milvus.sync import Limits, Sync
 from destination_milvus.text import DocumentBuilder
 
@@ -52,7 +53,9 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
 def _check_collection(config: Config, client: store.Client, embedder: Embedder) -> None:
     collection = store.find_collection(client, config)
     if collection is None:
+        full_text_field(config, store.find_server(client, config.indexing))
         return
+    warn_without_full_text(config, collection.name, collection.full_text_field)
     store.require_model(
         collection,
         identity=embedder.identity,

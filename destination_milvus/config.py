@@ -30,6 +30,8 @@ FIELD_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 MAX_CHUNK_SIZE = 8191
 """Tokens: OpenAI's embedding models read 8,192, and the existing connector's limit is one less."""
 
+SPARSE_FIELD = "sparse"
+"""Where Milvus keeps the words of the text for BM25; the name that LangChain's and Milvus' own examples have."""
 
 MIN_SECRET_LINE = 8
 """Characters from which a line of a secret is one by itself; those of a key in PEM format have 64."""
@@ -537,10 +539,25 @@ class Indexing(_Model):
         json_schema_extra=_order(10),
     )
 
+    full_text_search: bool = Field(
+        default=False,
+        title="Full-text search",
+        description=(
+            "Index the words of the text (BM25) beside the vector, for hybrid search, in a collection that the "
+            "connector creates. Needs Milvus 2.5 or newer, or Milvus Lite."
+        ),
+        json_schema_extra=_order(11),
+    )
+
     @model_validator(mode="after")
     def _fields_differ(self) -> Indexing:
         if self.vector_field == self.text_field:
             raise ValueError(f'vector_field and text_field are both "{self.vector_field}": they must differ')
+        if self.full_text_search and SPARSE_FIELD in {self.vector_field, self.text_field}:
+            raise ValueError(
+                f'full_text_search keeps the words of the text in the field "{SPARSE_FIELD}": give vector_field and '
+                "text_field other names"
+            )
         return self
 
 
@@ -602,6 +619,15 @@ class Config(_Model):
         json_schema_extra={"group": "advanced", "order": 4},
     )
 
+    @model_validator(mode="after")
+    def _words_need_text(self) -> Config:
+        if self.indexing.full_text_search and self.omit_raw_text:
+            raise ValueError(
+                "indexing.full_text_search searches the stored text, which omit_raw_text leaves out: switch one of the "
+                "two off"
+            )
+        return self
+
 
 GROUPS = [
     {"id": "processing", "title": "Processing"},
@@ -661,7 +687,8 @@ def _problem(detail: Mapping[str, Any]) -> str:
         return f"{path or 'it'} {_MESSAGES[kind].format(**context)}"
     if kind == "string_pattern_mismatch":
         return f"{path} {_PATTERNS[context['pattern']]}"
-    return f"{path}: {str(detail['msg']).removeprefix('Value error, ')}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
 
 
 def specification() -> dict[str, Any]:

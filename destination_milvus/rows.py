@@ -63,11 +63,13 @@ class Layout:
     """True where the text is no column and shares the limit of a row's dynamic fields."""
     merges_upserts: bool = False
     """True where an upsert keeps the dynamic fields of the row before it that the new row lacks (Milvus Lite)."""
+    computed: frozenset[str] = frozenset()
+    """Fields that Milvus makes of others, returns, and refuses to be given: the sparse vector of the text."""
 
     @property
     def reserved(self) -> frozenset[str]:
         """Names that a record's metadata must not take."""
-        return SYSTEM_FIELDS | {self.key_field, self.vector_field, self.text_field or "text", "$meta"}
+        return SYSTEM_FIELDS | {self.key_field, self.vector_field, self.text_field or "text", "$meta", *self.computed}
 
 
 def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
@@ -168,7 +170,9 @@ def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:
         text_hash=raw.get(TEXT_HASH) or "",
         fingerprint=raw.get(FINGERPRINT) or PENDING,
         vector=array("f", raw[layout.vector_field]),
-        entity={name: value for name, value in raw.items() if name != layout.vector_field},
+        entity={
+            name: value for name, value in raw.items() if name != layout.vector_field and name not in layout.computed
+        },
     )
 
 

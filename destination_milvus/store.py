@@ -1,4 +1,4 @@
-"""Milvus, and nothing else here imports pymilvus: connecting, the collection, and the calls of the commit procedure.
+"""Milvus, and only `schema` beside it imports pymilvus: connecting, the collection, the calls of the commit procedure.
 
 All reads are strong: a server's default, bounded staleness, hides rows that were just written. Every call has a
 timeout: a hung server would otherwise block for ever. Retries of a call live in `_call` and nowhere else; all writes
@@ -25,9 +25,23 @@ from destination_milvus import rows
 from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, ModelMismatch, TransientError
 from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
-from destination_milvus.milvus_errors import is_collection_missing, is_message_too_large, is_retryable, translated
+from destination_milvus.milvus_errors import (
+    described,
+    is_collection_missing,
+    is_message_too_large,
+    is_retryable,
+    translated,
+)
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
 from destination_milvus.phases import Upserts, phases
+from destination_milvus.schema import (
+    Server,
+    collection_indexes,
+    collection_schema,
+    computed_fields,
+    full_text_field,
+    warn_without_full_text,
+)
 from destination_milvus.upsert_request import NotPackable, fill
 
 if TYPE_CHECKING:
@@ -70,6 +84,8 @@ class Collection:
     """Identity of the embedding model; None where nobody has noted it."""
     columns: frozenset[str]
     """Fields of the schema; all others are dynamic."""
+    full_text_field: str | None
+    """Where the words of the text are, for search by BM25; None where it has no such field."""
 
 
 # --- connecting -------------------------------------------------------------------------------------------------------
@@ -201,6 +217,19 @@ def _default_authorities() -> str:
     return (Path(configured) if configured else files("grpc") / "_cython/_credentials/roots.pem").read_text()
 
 
+def find_server(client: MilvusClient, indexing: Indexing) -> Server:
+    """What answers at the address, asked.
+
+    Raises:
+        DestinationError: nobody answers.
+    """
+    try:
+        version = client.get_server_version(timeout=CONNECT_TIMEOUT)
+    except Exception as error:
+        raise translated(error, indexing) from error
+    return Server(described(indexing.host), str(version))
+
+
 # --- the collection ---------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +244,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
     if description is None:
         return None
     fields = {field["name"]: field for field in description["fields"]}
+    computed = computed_fields(description)
     problems = list(_schema_problems(description, fields, indexing))
     if problems:
         raise ConfigError(
@@ -229,6 +259,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         text_field=None if config.omit_raw_text else indexing.text_field,
         text_is_dynamic=indexing.text_field not in fields,
         merges_upserts=is_embedded(indexing.host),
+        computed=frozenset(computed),
     )
     model = (description.get("properties") or {}).get(MODEL_PROPERTY)
     return Collection(
@@ -238,6 +269,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         metric_type=_metric(client, indexing, is_ours=model is not None),
         model=model,
         columns=frozenset(fields),
+        full_text_field=next((name for name, inputs in computed.items() if indexing.text_field in inputs), None),
     )
 
 
@@ -360,24 +392,12 @@ def create_collection(client: MilvusClient, config: Config, *, dimensions: int, 
     Raises:
         ConfigError: Milvus refuses the schema, or the user may not create collections.
     """
-    from pymilvus import DataType, MilvusClient  # noqa: PLC0415
-
     indexing = config.indexing
-    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
-    schema.add_field(rows.PRIMARY_KEY, DataType.VARCHAR, is_primary=True, max_length=DIGEST_CHARACTERS)
-    schema.add_field(indexing.vector_field, DataType.FLOAT_VECTOR, dim=dimensions)
-    if not config.omit_raw_text:
-        schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES)
-    for name in (rows.STREAM, rows.RECORD_ID):
-        schema.add_field(name, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES)
-    for name in (rows.TEXT_HASH, rows.FINGERPRINT):
-        schema.add_field(name, DataType.VARCHAR, max_length=DIGEST_CHARACTERS)
-    for name in (rows.CHUNK, rows.CHUNKS, rows.GENERATION, rows.EXTRACTED_AT):
-        schema.add_field(name, DataType.INT64)
+    sparse_field = full_text_field(config, find_server(client, indexing))
     try:
         client.create_collection(
             indexing.collection,
-            schema=schema,
+            schema=collection_schema(config, dimensions=dimensions, sparse_field=sparse_field),
             consistency_level="Strong",
             properties={MODEL_PROPERTY: model},
             timeout=CALL_TIMEOUT,
@@ -387,24 +407,13 @@ def create_collection(client: MilvusClient, config: Config, *, dimensions: int, 
     logger.info('Created the collection "%s" for vectors of %s.', indexing.collection, model)
 
 
-def create_indexes(client: MilvusClient, indexing: Indexing) -> None:
+def create_indexes(client: MilvusClient, indexing: Indexing, collection: Collection) -> None:
     """Create the indexes of a collection that has no rows, without waiting for them.
 
     Raises:
         ConfigError: Milvus refuses an index.
     """
-    from pymilvus import MilvusClient  # noqa: PLC0415
-
-    indexes = MilvusClient.prepare_index_params()
-    indexes.add_index(
-        indexing.vector_field,
-        index_type=indexing.index_type,
-        metric_type=indexing.metric_type,
-        params=indexing.index_params,
-    )
-    for name in (rows.STREAM, rows.RECORD_ID):
-        # the name of the scalar index differs: empty lets a server choose the one it has
-        indexes.add_index(name, index_type="INVERTED" if is_embedded(indexing.host) else "")
+    indexes = collection_indexes(indexing, embedded=is_embedded(indexing.host), sparse_field=collection.full_text_field)
     try:
         client.create_index(indexing.collection, indexes, timeout=CALL_TIMEOUT, sync=False)
     except Exception as error:
@@ -434,6 +443,8 @@ def open_store(client: MilvusClient, config: Config, *, model: str, dimensions: 
             raise TransientError(
                 f'The collection "{indexing.collection}" was created and is gone: does something else drop it?'
             )
+    else:
+        warn_without_full_text(config, collection.name, collection.full_text_field)
     require_model(
         collection,
         identity=model,
@@ -442,7 +453,7 @@ def open_store(client: MilvusClient, config: Config, *, model: str, dimensions: 
         is_empty=lambda: is_empty(client, collection.name, indexing),
     )
     if not collection.metric_type:
-        create_indexes(client, indexing)
+        create_indexes(client, indexing, collection)
     try:
         # a server takes 2 s to load even an empty collection, and rows can be written meanwhile
         client.load_collection(collection.name, timeout=CALL_TIMEOUT, _async=True)

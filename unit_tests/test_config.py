@@ -239,6 +239,7 @@ BAD: list[tuple[str, object, str]] = [
     ("indexing.metric_type", "cosine", "indexing.metric_type must be 'COSINE', 'L2' or 'IP'"),
     ("indexing.index_type", "hnsw", "indexing.index_type may hold capital letters, digits and underscores only"),
     ("indexing.index_params", [], "indexing.index_params must be an object"),
+    ("indexing.full_text_search", "perhaps", "indexing.full_text_search must be true or false"),
     ("omit_raw_text", "perhaps", "omit_raw_text must be true or false"),
     ("omit_raw_text", [], "omit_raw_text must be true or false"),
     ("advanced.bad_records", "ignore", "advanced.bad_records must be 'fail' or 'skip'"),
@@ -274,6 +275,23 @@ def test_a_wrong_option_is_named_with_what_it_may_be(path: str, value: object, s
 def test_the_form_refuses_what_the_models_refuse(path: str, value: object, sentence: str) -> None:
     raw = changed(path, value)
     assert list(jsonschema.Draft7Validator(SPECIFICATION).iter_errors(raw)), sentence
+
+
+def test_words_are_not_searched_where_no_text_is_stored() -> None:
+    """Full-text search without the text cannot be; the sentence names both options."""
+    raw = {**changed("omit_raw_text", value=True), "indexing": {**INDEXING, "full_text_search": True}}
+    with pytest.raises(ConfigError, match=r"is not valid: indexing\.full_text_search .* omit_raw_text .*\.$"):
+        parse(raw)
+
+
+@pytest.mark.parametrize("option", ["vector_field", "text_field"])
+def test_the_field_of_the_words_is_nobody_elses(option: str) -> None:
+    """Two fields of one name cannot be; where no words are searched the name is free."""
+    raw = changed(f"indexing.{option}", "sparse")
+    parse(raw)
+    raw["indexing"]["full_text_search"] = True
+    with pytest.raises(ConfigError, match='in the field "sparse": give vector_field and text_field other names'):
+        parse(raw)
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:

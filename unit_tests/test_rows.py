@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from array import array
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -168,6 +169,15 @@ def test_a_row_read_back_can_be_written_again_as_it_was() -> None:
     )
     assert isinstance(stored.vector, array)
     assert {**stored.entity, "vector": stored.vector} == row
+
+
+def test_what_milvus_computes_is_not_written_back() -> None:
+    """It comes with all fields of a row, and Milvus refuses to be given it; no metadata takes its name."""
+    layout = replace(LAYOUT, computed=frozenset({"sparse"}))
+    row = rows.entity(write(), 1, VECTORS, layout)
+    stored = as_stored({**row, "sparse": {7: 0.5}}, layout)
+    assert {**stored.entity, "vector": stored.vector} == row
+    assert "sparse" in layout.reserved
 
 
 def test_a_row_of_another_connector_has_no_hash_and_vouches_for_nothing() -> None:
