@@ -64,7 +64,7 @@ lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARG
 	$(BIN)/python unit_tests/test_lock.py $(ARGS)
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .milvus-server .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf .venv .milvus-server .readers .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
 
 # From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
 # pip brings only uv, which is in the lock like everything else.

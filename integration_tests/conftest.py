@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,9 @@ import pytest
 
 from integration_tests.backends import Backend
 from integration_tests.milvus_server import MilvusServer, NoBuildError
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PROGRAMS = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +46,18 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 def collection(backend: Backend) -> str:
     """A collection name of the test's own; what it names is dropped after the test."""
     return backend.make_collection_name()
+
+
+@pytest.fixture(scope="session")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the demo's first day; a test that writes, or lets a program hold it, takes a copy."""
+    home = tmp_path_factory.mktemp("demo")
+    config = json.loads((EXAMPLES / "milvus_lite_local.json").read_text())
+    config["indexing"]["host"] = str(home / "milvus.db")
+    (home / "config.json").write_text(json.dumps(config))
+    read = [PROGRAMS / "source-zendesk-stub", "read", "--config", EXAMPLES / "source_config.json"]
+    store = [PROGRAMS / "destination-milvus", "write", "--config", home / "config.json"]
+    configured = ["--catalog", EXAMPLES / "catalog.json"]
+    source = subprocess.run([*read, *configured], check=True, capture_output=True)
+    subprocess.run([*store, *configured], check=True, capture_output=True, input=source.stdout)
+    return home / "milvus.db"

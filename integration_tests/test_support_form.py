@@ -57,21 +57,6 @@ OFF_TOPIC = Case(0, ADA, "Sourdough", "How do I bake a loaf that is neither flat
 # --- the data ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of the demo's first day."""
-    home = tmp_path_factory.mktemp("support-form")
-    config = json.loads((EXAMPLES / "milvus_lite_local.json").read_text())
-    config["indexing"]["host"] = str(home / "milvus.db")
-    (home / "config.json").write_text(json.dumps(config))
-    read = [PROGRAMS / "source-zendesk-stub", "read", "--config", EXAMPLES / "source_config.json"]
-    store = [PROGRAMS / "destination-milvus", "write", "--config", home / "config.json"]
-    configured = ["--catalog", EXAMPLES / "catalog.json"]
-    source = subprocess.run([*read, *configured], check=True, capture_output=True)
-    subprocess.run([*store, *configured], check=True, capture_output=True, input=source.stdout)
-    return home / "milvus.db"
-
-
 @pytest.fixture
 def database(synced: Path, tmp_path: Path) -> Path:
     """A copy of its own for a test."""

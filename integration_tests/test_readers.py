@@ -1,0 +1,72 @@
+"""docs/reading.md on the demo's collection: every recipe runs as it stands there, and prints what stands below it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from integration_tests.connector import environment
+from integration_tests.reader_environments import interpreter_of
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "reading.md").read_text()
+
+RECIPES = {
+    "MilvusClient": None,
+    "The tutorial's queries": None,
+    "LangChain": "langchain",
+    "LlamaIndex": "llamaindex",
+}
+"""Sections of the page, and the environment of each; None for the project's own."""
+
+NUMBER = re.compile(r"\d+\.\d+")
+TOLERANCE = 0.02
+"""The local model's weights are bytes: another processor sums them up a little differently."""
+
+
+def blocks(section: str, language: str) -> str:
+    """The code blocks of a section, one after the other: a section is one program."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+
+
+def run(recipe: str, python: Path, folder: Path) -> str:
+    """What a program prints that runs in a folder with the demo's database; the checkout can be imported."""
+    done = subprocess.run(
+        [python, "-c", recipe], cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+        env=environment(PYTHONPATH=str(ROOT), HOME=str(folder)),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def demo(synced: Path, tmp_path: Path) -> Path:
+    """A folder as `make demo` leaves it on the first day."""
+    shutil.copytree(synced, tmp_path / ".demo" / "milvus.db")
+    return tmp_path
+
+
+@pytest.mark.parametrize("section", RECIPES)
+def test_a_recipe_prints_what_stands_below_it(demo: Path, section: str) -> None:
+    """Line by line, similarities within the tolerance: what was really synced is really read."""
+    library = RECIPES[section]
+    python = Path(sys.executable) if library is None else interpreter_of(library)
+    printed, promised = run(blocks(section, "python"), python, demo), blocks(section, "text").replace("\n\n", "\n")
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", promised)
+    assert numbers(printed) == pytest.approx(numbers(promised), abs=TOLERANCE)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in NUMBER.findall(text)]
+
+
+def test_every_recipe_is_run() -> None:
+    """A section with code that this file does not know is a recipe that nobody tests."""
+    sections = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    assert [section for section in sections if blocks(section, "python")] == list(RECIPES)
