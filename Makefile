@@ -15,7 +15,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test bench bench-full lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance bench bench-full lint types format spec lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +38,9 @@ else
 	$(BIN)/coverage report
 	$(BIN)/python -m pytest integration_tests
 endif
+
+acceptance: $(STAMP)  ## Airbyte's own tests of connectors, and the rules of its QA
+	@$(BIN)/python -m release.acceptance
 
 bench: $(STAMP)  ## Benchmarks in some 20 minutes, into docs/performance.md; ARGS="--case chunking" for some
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -64,7 +67,8 @@ lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARG
 	$(BIN)/python unit_tests/test_lock.py $(ARGS)
 
 clean:  ## Remove what the other commands made
-	rm -rf .venv .milvus-server .readers .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf .venv .milvus-server .demo .bench .readers .acceptance .image .release .drivers dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
 # pip brings only uv, which is in the lock like everything else.

@@ -1,0 +1,65 @@
+"""Environments of their own: what only a release needs is kept out of `.venv`."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "requirements.lock"
+UV = str(Path(sys.executable).with_name("uv"))
+
+
+def environment(folder: Path, python: str, installs: Iterable[Sequence[str]]) -> Path:
+    """The interpreter of an environment with what `installs` name, made anew where any of it has changed.
+
+    Args:
+        folder: where the environment is, or will be.
+        python: the interpreter to make it with.
+        installs: arguments of `uv pip install`, one call each; the files among them count by their content.
+    """
+    interpreter = folder / "bin" / "python"
+    wanted = _digest([[python], *installs])
+    stamp = folder / "installed.sha256"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        run([UV, "venv", "--quiet", "--clear", "--python", python, str(folder)])
+        for arguments in installs:
+            run([UV, "pip", "install", "--quiet", "--python", str(interpreter), *arguments])
+        stamp.write_text(wanted)
+    return interpreter
+
+
+def run(command: Sequence[str], folder: Path = ROOT) -> None:
+    """Run a command to its end, its output where ours is.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def built(target: Path, *kinds: str) -> list[Path]:
+    """The files that `uv build` makes of this checkout, by the backend at the version of the lock.
+
+    Args:
+        target: folder for them; others of this project are taken out of it.
+        kinds: `--wheel` or `--sdist` for one of the two; without any, the wheel is made from the sdist.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("airbyte_destination_milvus-*"):
+        old.unlink()
+    build = [UV, "build", "--quiet", "--no-build-isolation", "--no-create-gitignore", "--python", sys.executable]
+    run([*build, *kinds, "--out-dir", str(target), str(ROOT)])
+    return sorted(target.glob("airbyte_destination_milvus-*"))
+
+
+def _digest(installs: Iterable[Sequence[str]]) -> str:
+    digest = hashlib.sha256()
+    for argument in (argument for arguments in installs for argument in arguments):
+        path = Path(argument.partition("[")[0])
+        digest.update(path.read_bytes() if path.is_file() else argument.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
