@@ -37,13 +37,27 @@ def run() -> None:
 
     A refusal is one message and exit code 1. Anything else that escapes is a bug, reported by the CDK in full.
     """
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["serve"]:
+        _serve(arguments[1:])
+        return
     entrypoint = Entrypoint(SourceZendeskStub())
     try:
-        for message in entrypoint.run(entrypoint.parse_args(sys.argv[1:])):
+        for message in entrypoint.run(entrypoint.parse_args(arguments)):
             sys.stdout.write(f"{message}\n")
     except AirbyteTracedException as error:
         error.emit_message()
         sys.exit(1)
+
+
+def _serve(arguments: list[str]) -> None:
+    """Run the REST server: no command of Airbyte's, so that a refusal is a plain line."""
+    from source_zendesk_stub.serve import serve  # noqa: PLC0415 - the platform's commands need no server
+
+    try:
+        serve(arguments)
+    except AirbyteTracedException as error:
+        sys.exit(error.message)
 
 
 if __name__ == "__main__":

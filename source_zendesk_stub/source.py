@@ -17,12 +17,10 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_zendesk_stub.articles import Articles
 from source_zendesk_stub.config import Settings, connection_specification
 from source_zendesk_stub.errors import refusal
-from source_zendesk_stub.people import Organizations, Users
-from source_zendesk_stub.streams import CURSOR_FIELDS, Feed, GeneratedStream, position_in
-from source_zendesk_stub.tickets import Tickets
+from source_zendesk_stub.feeds import feeds_of
+from source_zendesk_stub.streams import CURSOR_FIELDS, GeneratedStream, position_in
 from source_zendesk_stub.world import World
 
 if TYPE_CHECKING:
@@ -66,13 +64,7 @@ class SourceZendeskStub(AbstractSource):
         """The four streams over one world."""
         settings = Settings.from_config(config)
         world = World(settings)
-        feeds: dict[str, Feed] = {
-            "articles": Articles(world),
-            "organizations": Organizations(world),
-            "tickets": Tickets(world),
-            "users": Users(world),
-        }
-        return [GeneratedStream(name, feed, settings) for name, feed in feeds.items()]
+        return [GeneratedStream(name, feed, settings) for name, feed in feeds_of(world).items()]
 
     def read(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.sources.streams.core import CheckpointMixin
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import SyncMode
 
     from source_zendesk_stub.config import Settings
-    from source_zendesk_stub.timeline import Timeline, Version
+    from source_zendesk_stub.feeds import Feed
+    from source_zendesk_stub.timeline import Version
 
 CURSOR_FIELDS = {
     "articles": "updated_at",
@@ -26,17 +27,6 @@ CURSOR_FIELDS = {
     "users": "updated_at",
 }
 """The streams and their cursors, as in Airbyte's Zendesk Support source."""
-
-
-class Feed(Protocol):
-    """What a stream delivers: when its records change, and what they look like then."""
-
-    @property
-    def timeline(self) -> Timeline:
-        """The history of the records."""
-
-    def record(self, version: Version) -> dict[str, object]:
-        """One version of one record."""
 
 
 class GeneratedStream(Stream, CheckpointMixin):
