@@ -101,7 +101,7 @@ class Committer:
         if not self.skip_bad_records:
             raise bad[0]
         # one a record, however many of its chunks were refused
-        return tuple({(error.stream, error.key): error for error in bad}.values())
+        return tuple({(error.identifier, error.key): error for error in bad}.values())
 
 
 def _keys_to_look_up(changes: Sequence[Change]) -> list[RecordKey]:

@@ -23,10 +23,11 @@ class DestinationError(Exception):
 
     failure_type: FailureType = "system_error"
 
-    def __init__(self, message: str, *, stream: str | None = None) -> None:
+    def __init__(self, message: str, *, stream: tuple[str, str | None] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.stream = stream
+        """Name and namespace of the stream at fault, as the platform knows it; None where no stream is, or not yet."""
 
 
 class ConfigError(DestinationError):
@@ -56,12 +57,12 @@ class BadRecord(DestinationError):
 
     failure_type: FailureType = "config_error"  # the platform need not retry: the record stays what it is
 
-    stream: str
-
     def __init__(self, reason: str, *, stream: str, key: str | None = None) -> None:
         which = f"record {shorten(key)}" if key is not None else "a record without a key"
-        super().__init__(f'Stream "{stream}", {which}: {reason}.', stream=stream)
+        super().__init__(f'Stream "{stream}", {which}: {reason}.')
         self.reason = reason
+        self.identifier = stream
+        """Of its stream in the collection: who refuses a record knows no more, and `Sync` adds the name."""
         self.key = key
 
 

@@ -61,7 +61,7 @@ def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:
             name = (stream["name"], stream.get("namespace") or None)
             identifier = identity.stream_identifier(*name)
             unfit = identity.is_unfit(identifier)
-            plan = _plan_stream(configured, identifier)
+            plan = _plan_stream(configured, name, identifier)
         except (KeyError, TypeError, AttributeError):
             raise ConfigError(
                 f"Stream number {number} of the catalog is not a configured stream: it needs stream.name, "
@@ -84,7 +84,7 @@ def _refuse_collision(identifier: str, name: StreamName, plans: Mapping[StreamNa
                 f'The streams {_described(other)} and {_described(name)} would both be stored as "{identifier}" and '
                 "replace each other's records. Rename one of them, give it a prefix, or sync it into a collection "
                 "of its own.",
-                stream=identifier,
+                stream=name,
             )
 
 
@@ -92,20 +92,20 @@ def _described(name: StreamName) -> str:
     return f'"{name[0]}"' + (f' of namespace "{name[1]}"' if name[1] else "")
 
 
-def _plan_stream(configured: Mapping[str, Json], identifier: str) -> StreamPlan:
+def _plan_stream(configured: Mapping[str, Json], name: StreamName, identifier: str) -> StreamPlan:
     mode = configured.get("destination_sync_mode")
     stream = configured["stream"]
     primary_key = _key_paths(configured.get("primary_key") or stream.get("source_defined_primary_key") or [])
     if mode not in {"append", "append_dedup", "overwrite"}:
         raise ConfigError(
             f'Stream "{identifier}" asks for the sync mode "{mode}": choose Append, Append + Deduped or Overwrite.',
-            stream=identifier,
+            stream=name,
         )
     if mode == "append_dedup" and not primary_key:
         raise ConfigError(
             f'Stream "{identifier}" is to be deduplicated but has no primary key: choose one in the connection, or '
             "another sync mode.",
-            stream=identifier,
+            stream=name,
         )
     keyed = mode != "append" and bool(primary_key)
     generation, minimum = _generations(configured, overwrite=mode == "overwrite")

@@ -196,7 +196,8 @@ def _trace(error: DestinationError) -> dict[str, Json]:
         "stack_trace": filter_secrets(stack),
     }
     if error.stream is not None:
-        body["stream_descriptor"] = {"name": error.stream}
+        name, namespace = error.stream
+        body["stream_descriptor"] = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
     return {"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": time.time_ns() // 1_000_000, "error": body}}
 
 

@@ -207,7 +207,9 @@ class Sync:
             self._take_in(inbox)
             self._drain()
             self._stop_if_mostly_bad()
-        except DestinationError:
+        except DestinationError as error:
+            if isinstance(error, BadRecord):
+                error.stream = self._names[error.identifier]
             self._save_what_is_whole()
             raise
         except BaseException:
@@ -254,7 +256,7 @@ class Sync:
             raise InternalError(
                 f'A record of the stream "{record.name}" came, which is not in the configured catalog. Refresh the '
                 "schema of the connection; the source sends what was not selected.",
-                stream=record.name,
+                stream=stream,
             )
         self.progress.read += 1
         try:
@@ -297,8 +299,8 @@ class Sync:
     def _collect(self, batch: Batch, committed: Committed) -> None:
         self.progress.count(batch.records, committed)
         for error in committed.bad:
-            self._skip(self._names[error.stream], error)
-            self._counts.refuse(self._names[error.stream])
+            self._skip(self._names[error.identifier], error)
+            self._counts.refuse(self._names[error.identifier])
         for acknowledgement in map(self._counts.settled, batch.states):
             self._emit(
                 acknowledged(acknowledgement.state, records=acknowledgement.records, rejected=acknowledgement.rejected)
@@ -354,9 +356,9 @@ class Sync:
         return not self._statuses or self._statuses.get(stream) == "COMPLETE"
 
     def _require_complete(self) -> None:
-        incomplete = [plan.identifier for stream, plan in self._plans.items() if not self._is_complete(stream)]
+        incomplete = [stream for stream in self._plans if not self._is_complete(stream)]
         if incomplete:
-            names = ", ".join(f'"{name}"' for name in incomplete)
+            names = ", ".join(f'"{self._plans[stream].identifier}"' for stream in incomplete)
             raise TransientError(
                 f"The source did not complete: {names}. Everything that came is stored and acknowledged, and older "
                 "records were left in place; sync again.",

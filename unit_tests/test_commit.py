@@ -138,7 +138,7 @@ def test_bad_records_of_two_streams_with_one_record_id_are_two() -> None:
     store, embedder = FakeStore(), CountingEmbedder(refused=frozenset({"no"}))
     changes = [upsert(RecordKey(stream, "a_b_1"), "no") for stream in ("a", "a_b")]
     answer = committer(store, embedder, skip=True).commit(changes)
-    assert [error.stream for error in answer.bad] == ["a", "a_b"]
+    assert [error.identifier for error in answer.bad] == ["a", "a_b"]
 
 
 @pytest.mark.parametrize("applied", [0, -1], ids=["before", "after"])

@@ -40,15 +40,15 @@ def test_every_error_of_the_module_is_drawn_in_its_tree() -> None:
 
 
 def test_an_error_carries_its_sentence_and_its_stream() -> None:
-    error = TransientError("Sync again.", stream="tickets")
-    assert (str(error), error.message, error.stream) == ("Sync again.", "Sync again.", "tickets")
+    error = TransientError("Sync again.", stream=("tickets", "sales"))
+    assert (str(error), error.message, error.stream) == ("Sync again.", "Sync again.", ("tickets", "sales"))
     assert ConfigError("Wrong.").stream is None
 
 
 def test_a_bad_record_is_named_by_stream_and_key() -> None:
     error = BadRecord("its vector is too short", stream="tickets", key="tickets_7")
     assert error.message == 'Stream "tickets", record "tickets_7": its vector is too short.'
-    assert (error.reason, error.key, error.stream) == ("its vector is too short", "tickets_7", "tickets")
+    assert (error.reason, error.key, error.identifier) == ("its vector is too short", "tickets_7", "tickets")
 
 
 def test_a_bad_record_without_a_key_is_named_by_its_stream() -> None:

@@ -74,8 +74,8 @@ def test_an_overwrite_without_generations_takes_one_past_the_newest_and_sweeps_t
 @pytest.mark.parametrize("mode", ["update", "soft_delete", None, "APPEND"])
 def test_sync_modes_that_vectors_cannot_serve_are_refused_with_the_ones_that_they_can(mode: str | None) -> None:
     with pytest.raises(ConfigError, match=r"choose Append, Append \+ Deduped or Overwrite") as caught:
-        plan_of(mode, primary_key=ID)  # type: ignore[arg-type]
-    assert caught.value.stream == "tickets"
+        plan_of(mode, primary_key=ID, namespace="sales")  # type: ignore[arg-type]
+    assert caught.value.stream == ("tickets", "sales"), "the name that the platform knows, not the identifier"
 
 
 @pytest.mark.parametrize("primary_key", [None, [], [[]]])
@@ -109,8 +109,10 @@ def test_streams_are_told_apart_by_namespace() -> None:
 def test_two_streams_that_would_be_one_in_the_collection_are_refused_by_name() -> None:
     one = configured(name="b_c", namespace="a", primary_key=ID)
     other = configured(name="c", namespace="a_b", primary_key=ID)
-    with pytest.raises(ConfigError, match=r'"b_c" of namespace "a" and "c" of namespace "a_b".*stored as "a_b_c"'):
+    words = r'"b_c" of namespace "a" and "c" of namespace "a_b".*stored as "a_b_c"'
+    with pytest.raises(ConfigError, match=words) as caught:
         plan_streams({"streams": [one, other]})
+    assert caught.value.stream == ("c", "a_b")
     same = [configured(primary_key=ID), configured(namespace="", primary_key=ID)]
     with pytest.raises(ConfigError, match='The streams "tickets" and "tickets" would'):
         plan_streams({"streams": same})
@@ -168,7 +170,7 @@ def test_the_key_is_found_by_its_paths_and_may_be_falsy(paths: list[KeyPath], ex
 def test_a_record_without_a_part_of_its_key_is_bad(data: dict[str, Any]) -> None:
     with pytest.raises(BadRecord, match=r"no value in its primary key \(.*id.*\)") as caught:
         change_of(record(data), dedup(("id",), ("user", "id")), BUILDER, "random", None)
-    assert caught.value.stream == "tickets"
+    assert caught.value.identifier == "tickets"
     assert caught.value.key is None
 
 

@@ -295,6 +295,7 @@ class Run:
         skip: bool = False,
         embedder: CountingEmbedder | None = None,
         empty: Sequence[str] = (),
+        namespace: str | None = None,
     ) -> None:
         self.store = store or FakeStore()
         self.lines: list[dict[str, Any]] = []
@@ -306,7 +307,9 @@ class Run:
             "shape",
             skip_bad_records=skip,
         )
-        named: dict[StreamName, StreamPlan] = {(made.identifier, None): made for made in plans}
+        named: dict[StreamName, StreamPlan] = {
+            (made.identifier.removeprefix(f"{namespace}_"), namespace): made for made in plans
+        }
         empty_streams = [(stream, None) for stream in empty]
         self.sync = Sync(
             named, committer, dict.fromkeys(named, BUILDER), self.emit, limits=limits, empty_streams=empty_streams
@@ -685,6 +688,33 @@ def test_appended_rows_are_swept_by_their_generation() -> None:
     assert len(store.records()) == 2, "every record is a row of its own"
     Run(store, plans=[plan("s", mode=WriteMode.APPEND, minimum=2)]).of(*COMPLETE)
     assert [row[GENERATION] for row in store.entities.values()] == [2]
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [
+        ([record(None, namespace="sales")], BadRecord),
+        ([record(1, "refused", namespace="sales")], BadRecord),
+        ([record(1, namespace="sales"), status("RUNNING")], TransientError),
+    ],
+    ids=["a record without a key", "a record that is refused in its batch", "a stream that did not complete"],
+)
+def test_the_stream_at_fault_has_the_name_that_the_platform_knows(
+    messages: list[dict[str, Any]], kind: type[DestinationError]
+) -> None:
+    """Name and namespace, and not the identifier that the collection holds."""
+    embedder = CountingEmbedder(refused=frozenset({"refused"}))
+    run = Run(plans=[plan("sales_s")], namespace="sales", embedder=embedder)
+    with pytest.raises(kind) as caught:
+        run.of(*messages)
+    assert caught.value.stream == ("s", "sales")
+    assert '"sales_s"' in caught.value.message
+
+
+def test_a_stream_outside_the_catalog_is_told_with_its_namespace() -> None:
+    with pytest.raises(InternalError) as caught:
+        Run().of(record(1, namespace="sales"))
+    assert caught.value.stream == ("s", "sales")
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), BadRecord("x", stream="s")])
