@@ -9,6 +9,7 @@ from contextlib import closing
 
 from destination_milvus import identity, milvus_errors, store
 from destination_milvus.chunking import CHUNKER_VERSION, Chunker
+from destination_milvus.columns import NO_COLUMNS, Choice, choose, kinds_of
 from destination_milvus.commit import Committer
 from destination_milvus.config import Auth, Config, FromFieldEmbedding, PasswordAuth, TokenAuth, parse
 from destination_milvus.embedding import create_embedder
@@ -16,10 +17,10 @@ from destination_milvus.errors import ConfigError
 from destination_milvus.model import Embedder, Json, Refusal, WriteMode
 from destination_milvus.reading import ByteStream, Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
-from destination_milvus.rows import Layout
-from destination_milvus.schema import full_text_field, warn_without_full_text
+from destination_milvus.rows import PARTITION, Layout
+from destination_milvus.schema import Found, full_text_field, new_partition_key, typed_columns, warn_of_what_is_missing
 from destination_milvus.sync import Limits, Sync
-from destination_milvus.text import DocumentBuilder
+from destination_milvus.text import DocumentBuilder, Partition
 
 logger = logging.getLogger("airbyte.destination")
 
@@ -53,9 +54,13 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
 def _check_collection(config: Config, client: store.Client, embedder: Embedder) -> None:
     collection = store.find_collection(client, config)
     if collection is None:
-        full_text_field(config, store.find_server(client, config.indexing))
+        server = store.find_server(client, config.indexing)
+        full_text_field(config, server)
+        typed_columns(config, server, NO_COLUMNS)
+        new_partition_key(config, server)
         return
-    warn_without_full_text(config, collection.name, collection.full_text_field)
+    store.require_partitions(client, collection, config.indexing)
+    warn_of_what_is_missing(config, collection.name, collection.found)
     store.require_model(
         collection,
         identity=embedder.identity,
@@ -153,6 +158,7 @@ def write_stream(
                 model=embedder.identity,
                 dimensions=embedder.dimensions,
                 named=_names_its_model(config),
+                choice=_choice(config, catalog),
             )
             sync = _sync(config, plans, milvus, embedder, emit, limits)
             names = ", ".join(plan.identifier for plan in plans.values())
@@ -184,7 +190,7 @@ def _sync(
     return Sync(
         plans,
         committer,
-        {name: _builder(config, plan, milvus.layout) for name, plan in plans.items()},
+        {name: _builder(config, name, plan, milvus) for name, plan in plans.items()},
         emit,
         limits=limits or _limits(config),
         vector_field=_vector_field(config),
@@ -220,14 +226,36 @@ def _shape(config: Config, embedder: Embedder, layout: Layout) -> str:
     return identity.shape(embedder.identity, CHUNKER_VERSION, processing, layout.vector_field, layout.text_field)
 
 
-def _builder(config: Config, plan: StreamPlan, layout: Layout) -> DocumentBuilder:
+def _choice(config: Config, catalog: Mapping[str, Json]) -> Choice:
+    """Typed columns for a new collection, from the schemas of the catalog's streams."""
+    schemas = [configured["stream"].get("json_schema") for configured in catalog.get("streams") or []]
+    partition = config.indexing.partition_field
+    if partition is not None and not kinds_of(partition, config.processing.sources, schemas):
+        logger.warning(
+            'indexing.partition_key is "%s", which no stream of the catalog has: all of their records go into one '
+            "partition.",
+            partition,
+        )
+    return choose(config.indexing.indexed_metadata_fields, config.processing.sources, schemas)
+
+
+def _builder(config: Config, name: StreamName, plan: StreamPlan, milvus: store.MilvusStore) -> DocumentBuilder:
     vector_field = _vector_field(config)
     return DocumentBuilder.configured(
         config.processing,
-        reserved=layout.reserved,
+        reserved=milvus.layout.reserved,
         protected=plan.protected,
         omitted=() if vector_field is None else (vector_field.path[0],),
+        columns=milvus.found.columns,
+        partition=_partition(config, name, milvus.found),
     )
+
+
+def _partition(config: Config, name: StreamName, found: Found) -> Partition | None:
+    if found.partition_key != PARTITION:
+        return None
+    indexing = config.indexing
+    return Partition((name[1] or "") if indexing.partition_key == "namespace" else "", indexing.partition_field)
 
 
 def _vector_field(config: Config) -> VectorField | None:

@@ -395,6 +395,19 @@ class Processing(_Model):
         json_schema_extra=_order(8),
     )
 
+    def stored_name(self, path: str) -> str:
+        """Name in Milvus of a field or path; the first mapping of it counts."""
+        return next((mapping.to_field for mapping in self.field_name_mappings if mapping.from_field == path), path)
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """Paths in the records, by the name in Milvus that they are mapped to."""
+        sources: dict[str, list[str]] = {}
+        for mapping in self.field_name_mappings:
+            if self.stored_name(mapping.from_field) == mapping.to_field:
+                sources.setdefault(mapping.to_field, []).append(mapping.from_field)
+        return sources
+
     @model_validator(mode="after")
     def _overlap_below_size(self) -> Processing:
         if self.chunk_overlap >= self.chunk_size:
@@ -539,6 +552,27 @@ class Indexing(_Model):
         json_schema_extra=_order(10),
     )
 
+    indexed_metadata_fields: list[Annotated[str, Field(pattern=FIELD_NAME_PATTERN)]] = Field(
+        default=[],
+        title="Indexed metadata fields",
+        description=(
+            "Metadata fields that applications filter on, by their names in Milvus: each becomes a column with an "
+            "index, of the type in the stream's schema, in a collection that the connector creates."
+        ),
+        examples=[["status", "organization_id"]],
+        json_schema_extra=_order(12),
+    )
+    partition_key: str = Field(
+        default="none",
+        min_length=1,
+        title="Partition key",
+        description=(
+            "What a collection that the connector creates is partitioned by: none, stream, namespace, or the name of "
+            "a metadata field. A search that names one value then reads a part of the collection."
+        ),
+        examples=["none", "stream", "namespace", "organization_id"],
+        json_schema_extra=_order(13),
+    )
     full_text_search: bool = Field(
         default=False,
         title="Full-text search",
@@ -549,6 +583,11 @@ class Indexing(_Model):
         json_schema_extra=_order(11),
     )
 
+    @property
+    def partition_field(self) -> str | None:
+        """The metadata field that the collection is partitioned by; None for none, or where it is something else."""
+        return None if self.partition_key in {"none", "stream", "namespace"} else self.partition_key
+
     @model_validator(mode="after")
     def _fields_differ(self) -> Indexing:
         if self.vector_field == self.text_field:
@@ -558,6 +597,20 @@ class Indexing(_Model):
                 f'full_text_search keeps the words of the text in the field "{SPARSE_FIELD}": give vector_field and '
                 "text_field other names"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _metadata_is_indexed(self) -> Indexing:
+        own = {"pk", SPARSE_FIELD, self.vector_field, self.text_field}
+        for option, names in (
+            ("indexed_metadata_fields", self.indexed_metadata_fields),
+            ("partition_key", [self.partition_key]),
+        ):
+            for name in names:
+                if name in own or name.startswith("_ab_"):
+                    raise ValueError(
+                        f'{option} names "{name}", which is a field of the collection itself: name a metadata field'
+                    )
         return self
 
 
@@ -620,12 +673,22 @@ class Config(_Model):
     )
 
     @model_validator(mode="after")
-    def _words_need_text(self) -> Config:
+    def _options_agree(self) -> Config:
         if self.indexing.full_text_search and self.omit_raw_text:
             raise ValueError(
                 "indexing.full_text_search searches the stored text, which omit_raw_text leaves out: switch one of the "
                 "two off"
             )
+        stored = set(map(self.processing.stored_name, self.processing.metadata_fields))
+        wanted = list(self.indexing.indexed_metadata_fields)
+        if self.indexing.partition_field is not None:
+            wanted.append(self.indexing.partition_field)
+        for name in wanted:
+            if stored and name not in stored:
+                raise ValueError(
+                    f'indexing asks for the metadata field "{name}", which processing.metadata_fields leaves out: add '
+                    "it there, or take it out of indexing.indexed_metadata_fields and indexing.partition_key"
+                )
         return self
 
 

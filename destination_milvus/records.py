@@ -207,6 +207,12 @@ def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_f
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
     metadata = built.document.metadata
+    if missing := [name for name, column in builder.columns.items() if column.required and name not in metadata]:
+        raise BadRecord(
+            f"it has no value that fits the collection's column {', '.join(missing)}, which takes no null",
+            stream=key.stream,
+            key=key.record_id,
+        )
     changes = [*(change.as_json() for change in built.changes), *record.changes]
     if changes:
         metadata = {**metadata, META_CHANGES: [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]}

@@ -27,8 +27,11 @@ EXTRACTED_AT = "_ab_extracted_at"
 META_CHANGES = "_ab_meta_changes"
 """What was cut from the record's metadata, as Airbyte's `_airbyte_meta.changes` says it; absent where nothing was."""
 
+PARTITION = "_ab_partition"
+"""Partition key of collections that are partitioned by namespace or by a metadata field: its value, as a text."""
+
 SYSTEM_FIELDS = frozenset(
-    {STREAM, RECORD_ID, CHUNK, CHUNKS, TEXT_HASH, FINGERPRINT, GENERATION, EXTRACTED_AT, META_CHANGES}
+    {STREAM, RECORD_ID, CHUNK, CHUNKS, TEXT_HASH, FINGERPRINT, GENERATION, EXTRACTED_AT, META_CHANGES, PARTITION}
 )
 
 MAX_VARCHAR_BYTES = 65_535
@@ -41,6 +44,9 @@ TOO_LARGE_TO_CUT = (
     f"its primary key and cursor, which are never cut, leave too little of the {MAX_DYNAMIC_BYTES:,} bytes that Milvus "
     "holds of a row's metadata"
 )
+
+MAX_PARTITION_BYTES = 1_024
+"""So much of a value decides about its partition; keys of tenants are shorter."""
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Half of the 64 MiB that a Milvus server accepts: the estimate below need not be exact."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from destination_milvus import rows
+from destination_milvus.columns import MAX_CAPACITY, TYPES, Choice, Column
 from destination_milvus.config import SPARSE_FIELD, Config, Indexing
 from destination_milvus.identity import DIGEST_CHARACTERS
 
@@ -35,10 +36,22 @@ class Server:
     """Its address, for sentences."""
     version: str
     """As it says it: `v2.5.4`, `milvus_lite-3.2.2`, a sentence with a number in Zilliz Cloud."""
+    embedded: bool = False
+    """Whether it is Milvus Lite."""
 
     @property
     def can_search_full_text(self) -> bool:
         """BM25 functions and sparse vectors."""
+        return self._is_from(2, 5)
+
+    @property
+    def has_nullable_columns(self) -> bool:
+        """Columns that a row may leave out; before, each row would need a value, and filters would find it."""
+        return self._is_from(2, 5)
+
+    @property
+    def keeps_partitions(self) -> bool:
+        """Upserts with a partition key: before, some put rows where filters by that key do not look (milvus#30772)."""
         return self._is_from(2, 5)
 
     def _is_from(self, *oldest: int) -> bool:
@@ -62,14 +75,119 @@ def full_text_field(config: Config, server: Server) -> str | None:
     return None
 
 
-def warn_without_full_text(config: Config, collection: str, sparse_field: str | None) -> None:
-    """Say it where full-text search is wanted of a collection that exists without it."""
-    if config.indexing.full_text_search and sparse_field is None:
+def typed_columns(config: Config, server: Server, choice: Choice) -> tuple[Column, ...]:
+    """The columns for metadata of a collection to be created, with a log line for the fields that have none."""
+    if not config.indexing.indexed_metadata_fields:
+        return ()
+    if not server.has_nullable_columns:
+        logger.warning(
+            "indexing.indexed_metadata_fields are dynamic fields without an index in the new collection: %s has the "
+            "version %s, and columns that may be null begin with 2.5. Filters on them work all the same.",
+            server.where,
+            server.version or "unknown",
+        )
+        return ()
+    arrays = [column.name for column in choice.columns if column.type == "ARRAY" and server.embedded]
+    left = [*choice.left_dynamic, *(f'"{name}" (lists, which Milvus Lite does not index)' for name in arrays)]
+    if left:
+        logger.warning(
+            "Some of indexing.indexed_metadata_fields are dynamic fields without an index in the new collection, since "
+            "the catalog gives them no type that can be indexed: %s. Filters on them work all the same.",
+            ", ".join(left),
+        )
+    return tuple(column for column in choice.columns if column.name not in arrays)
+
+
+def new_partition_key(config: Config, server: Server) -> str | None:
+    """The partition key of a collection to be created; None for none, with a log line where one was wanted."""
+    wanted = partition_key(config.indexing)
+    if wanted is None or server.keeps_partitions:
+        return wanted
+    logger.warning(
+        "indexing.partition_key is set, but %s has the version %s, and before 2.5 updated rows go into partitions "
+        "where they are not found: the collection is created without partitions.",
+        server.where,
+        server.version or "unknown",
+    )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The fields of a collection that were optional when it was created."""
+
+    full_text_field: str | None
+    """Where the words of the text are, for search by BM25."""
+    columns: Mapping[str, Column]
+    """Typed fields that metadata goes into."""
+    partition_key: str | None
+    """The field that it is partitioned by."""
+
+
+def found_fields(description: Mapping[str, Any], text_field: str, reserved: Collection[str]) -> Found:
+    """The optional fields of a collection, from its description as pymilvus gives it.
+
+    Args:
+        description: of the collection.
+        text_field: name of the field that holds the text.
+        reserved: names of the fields that are no metadata.
+    """
+    fields = description["fields"]
+    return Found(
+        full_text_field=next(
+            (name for name, inputs in computed_fields(description).items() if text_field in inputs), None
+        ),
+        columns={field["name"]: _column(field) for field in fields if field["name"] not in reserved},
+        partition_key=next((field["name"] for field in fields if field.get("is_partition_key")), None),
+    )
+
+
+def _column(field: Mapping[str, Any]) -> Column:
+    kind, element = (getattr(field.get(key), "name", None) for key in ("type", "element_type"))
+    limits = field.get("params") or {}
+    return Column(
+        field["name"],
+        kind if kind in TYPES or kind == "ARRAY" else None,
+        element if kind == "ARRAY" and element in TYPES else None,
+        max_bytes=int(limits.get("max_length", rows.MAX_VARCHAR_BYTES)),
+        capacity=int(limits.get("max_capacity", MAX_CAPACITY)),
+        required=not field.get("nullable") and field.get("default_value") is None,
+    )
+
+
+def warn_of_what_is_missing(config: Config, collection: str, found: Found) -> None:
+    """Say what is wanted of a collection that was created without it, a line an option."""
+    indexing = config.indexing
+    if indexing.full_text_search and found.full_text_field is None:
         logger.warning(
             'indexing.full_text_search is on, but the collection "%s" was created without it, and Milvus cannot add it '
             "later: it is searched by vectors alone. Sync into a new collection to have full-text search.",
             collection,
         )
+    missing = [name for name in dict.fromkeys(indexing.indexed_metadata_fields) if name not in found.columns]
+    if missing:
+        logger.warning(
+            'The collection "%s" has no columns for %s of indexing.indexed_metadata_fields: they stay dynamic fields '
+            "without an index, and filters on them work all the same. Sync into a new collection to have columns.",
+            collection,
+            ", ".join(missing),
+        )
+    wanted = partition_key(indexing)
+    if wanted is not None and wanted != found.partition_key:
+        logger.warning(
+            'indexing.partition_key is "%s", but the collection "%s" was created %s, and Milvus cannot change that '
+            "later. Sync into a new collection to have the partitions.",
+            indexing.partition_key,
+            collection,
+            f'with the partition key "{found.partition_key}"' if found.partition_key else "without a partition key",
+        )
+
+
+def partition_key(indexing: Indexing) -> str | None:
+    """The field of the collection that `indexing.partition_key` makes its partition key."""
+    if indexing.partition_key == "none":
+        return None
+    return rows.STREAM if indexing.partition_key == "stream" else rows.PARTITION
 
 
 def computed_fields(description: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -88,8 +206,10 @@ def computed_fields(description: Mapping[str, Any]) -> dict[str, tuple[str, ...]
     return {**flagged, **computed}
 
 
-def collection_schema(config: Config, *, dimensions: int, sparse_field: str | None) -> CollectionSchema:
-    """The fields of the architecture: typed system fields, the record's metadata dynamic."""
+def collection_schema(
+    config: Config, *, dimensions: int, sparse_field: str | None, columns: Sequence[Column], partition: str | None
+) -> CollectionSchema:
+    """The fields of the architecture: typed system fields, columns for some of the metadata, all other dynamic."""
     from pymilvus import DataType, Function, FunctionType, MilvusClient  # noqa: PLC0415 - 2 s that spec must not pay
 
     indexing = config.indexing
@@ -104,15 +224,30 @@ def collection_schema(config: Config, *, dimensions: int, sparse_field: str | No
         bm25 = Function(f"{indexing.text_field}_bm25", FunctionType.BM25, [indexing.text_field], [sparse_field])
         schema.add_function(bm25)
     for name in (rows.STREAM, rows.RECORD_ID):
-        schema.add_field(name, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES)
+        schema.add_field(name, DataType.VARCHAR, max_length=rows.MAX_VARCHAR_BYTES, is_partition_key=name == partition)
+    if partition == rows.PARTITION:
+        schema.add_field(partition, DataType.VARCHAR, max_length=rows.MAX_PARTITION_BYTES, is_partition_key=True)
     for name in (rows.TEXT_HASH, rows.FINGERPRINT):
         schema.add_field(name, DataType.VARCHAR, max_length=DIGEST_CHARACTERS)
     for name in (rows.CHUNK, rows.CHUNKS, rows.GENERATION, rows.EXTRACTED_AT):
         schema.add_field(name, DataType.INT64)
+    for column in columns:
+        schema.add_field(column.name, DataType[column.type], nullable=True, **_options(column))
     return schema
 
 
-def collection_indexes(indexing: Indexing, *, embedded: bool, sparse_field: str | None) -> IndexParams:
+def _options(column: Column) -> dict[str, Any]:
+    from pymilvus import DataType  # noqa: PLC0415 - as above
+
+    options: dict[str, Any] = {}
+    if "VARCHAR" in {column.type, column.element}:
+        options["max_length"] = column.max_bytes
+    if column.element is not None:
+        options |= {"element_type": DataType[column.element], "max_capacity": column.capacity}
+    return options
+
+
+def collection_indexes(indexing: Indexing, found: Found, *, embedded: bool) -> IndexParams:
     """The indexes of these fields: of what filters name, of the words, and last of the vector.
 
     A collection whose vector has an index has them all: a creation that is interrupted is not taken for complete.
@@ -123,8 +258,11 @@ def collection_indexes(indexing: Indexing, *, embedded: bool, sparse_field: str 
     for name in (rows.STREAM, rows.RECORD_ID):
         # the name of the scalar index differs: empty lets a server choose the one it has
         indexes.add_index(name, index_type="INVERTED" if embedded else "")
-    if sparse_field:
-        indexes.add_index(sparse_field, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    for name in found.columns:
+        # a server that has these columns has this index for all of their types
+        indexes.add_index(name, index_type="INVERTED")
+    if found.full_text_field:
+        indexes.add_index(found.full_text_field, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
     indexes.add_index(
         indexing.vector_field,
         index_type=indexing.index_type,

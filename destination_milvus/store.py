@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import stamina
 
 from destination_milvus import rows
+from destination_milvus.columns import NO_COLUMNS, Choice
 from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, ModelMismatch, TransientError
 from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
@@ -35,12 +36,16 @@ from destination_milvus.milvus_errors import (
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
 from destination_milvus.phases import Upserts, phases
 from destination_milvus.schema import (
+    Found,
     Server,
     collection_indexes,
     collection_schema,
     computed_fields,
+    found_fields,
     full_text_field,
-    warn_without_full_text,
+    new_partition_key,
+    typed_columns,
+    warn_of_what_is_missing,
 )
 from destination_milvus.upsert_request import NotPackable, fill
 
@@ -84,8 +89,8 @@ class Collection:
     """Identity of the embedding model; None where nobody has noted it."""
     columns: frozenset[str]
     """Fields of the schema; all others are dynamic."""
-    full_text_field: str | None
-    """Where the words of the text are, for search by BM25; None where it has no such field."""
+    found: Found
+    """What it may have besides."""
 
 
 # --- connecting -------------------------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def find_server(client: MilvusClient, indexing: Indexing) -> Server:
         version = client.get_server_version(timeout=CONNECT_TIMEOUT)
     except Exception as error:
         raise translated(error, indexing) from error
-    return Server(described(indexing.host), str(version))
+    return Server(described(indexing.host), str(version), embedded=is_embedded(indexing.host))
 
 
 # --- the collection ---------------------------------------------------------------------------------------------------
@@ -244,7 +249,6 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
     if description is None:
         return None
     fields = {field["name"]: field for field in description["fields"]}
-    computed = computed_fields(description)
     problems = list(_schema_problems(description, fields, indexing))
     if problems:
         raise ConfigError(
@@ -259,7 +263,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         text_field=None if config.omit_raw_text else indexing.text_field,
         text_is_dynamic=indexing.text_field not in fields,
         merges_upserts=is_embedded(indexing.host),
-        computed=frozenset(computed),
+        computed=frozenset(computed_fields(description)),
     )
     model = (description.get("properties") or {}).get(MODEL_PROPERTY)
     return Collection(
@@ -269,7 +273,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         metric_type=_metric(client, indexing, is_ours=model is not None),
         model=model,
         columns=frozenset(fields),
-        full_text_field=next((name for name, inputs in computed.items() if indexing.text_field in inputs), None),
+        found=found_fields(description, indexing.text_field, layout.reserved),
     )
 
 
@@ -372,6 +376,23 @@ def is_empty(client: MilvusClient, collection: str, indexing: Indexing) -> bool:
     return int(counted[0]["count(*)"]) == 0
 
 
+def require_partitions(client: MilvusClient, collection: Collection, indexing: Indexing) -> None:
+    """Refuse a collection with a partition key on a server that would hide its updated rows.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if collection.found.partition_key is None or collection.layout.auto_id:
+        return  # rows of such collections are inserted, never upserted
+    server = find_server(client, indexing)
+    if not server.keeps_partitions:
+        raise ConfigError(
+            f'The collection "{collection.name}" has the partition key "{collection.found.partition_key}", and '
+            f"{server.where} has the version {server.version or 'unknown'}: before 2.5 updated rows go into partitions "
+            "where they are not found. Name a collection without a partition key, or update Milvus."
+        )
+
+
 def require_write_permission(client: MilvusClient, collection: Collection, indexing: Indexing) -> None:
     """Delete a row that cannot exist: it changes nothing, and a user who may only read is refused.
 
@@ -386,18 +407,23 @@ def require_write_permission(client: MilvusClient, collection: Collection, index
         raise translated(error, indexing) from error
 
 
-def create_collection(client: MilvusClient, config: Config, *, dimensions: int, model: str) -> None:
-    """Create the collection of the architecture: typed system fields, the record's metadata dynamic.
+def create_collection(client: MilvusClient, config: Config, *, dimensions: int, model: str, choice: Choice) -> None:
+    """Create the collection of the architecture, with what the configuration asks for and the server can.
 
     Raises:
         ConfigError: Milvus refuses the schema, or the user may not create collections.
     """
     indexing = config.indexing
-    sparse_field = full_text_field(config, find_server(client, indexing))
+    server = find_server(client, indexing)
+    sparse_field = full_text_field(config, server)
+    columns = typed_columns(config, server, choice)
+    partition = new_partition_key(config, server)
     try:
         client.create_collection(
             indexing.collection,
-            schema=collection_schema(config, dimensions=dimensions, sparse_field=sparse_field),
+            schema=collection_schema(
+                config, dimensions=dimensions, sparse_field=sparse_field, columns=columns, partition=partition
+            ),
             consistency_level="Strong",
             properties={MODEL_PROPERTY: model},
             timeout=CALL_TIMEOUT,
@@ -413,7 +439,7 @@ def create_indexes(client: MilvusClient, indexing: Indexing, collection: Collect
     Raises:
         ConfigError: Milvus refuses an index.
     """
-    indexes = collection_indexes(indexing, embedded=is_embedded(indexing.host), sparse_field=collection.full_text_field)
+    indexes = collection_indexes(indexing, collection.found, embedded=is_embedded(indexing.host))
     try:
         client.create_index(indexing.collection, indexes, timeout=CALL_TIMEOUT, sync=False)
     except Exception as error:
@@ -427,7 +453,15 @@ def create_indexes(client: MilvusClient, indexing: Indexing, collection: Collect
         raise failure from error
 
 
-def open_store(client: MilvusClient, config: Config, *, model: str, dimensions: int, named: bool) -> MilvusStore:
+def open_store(
+    client: MilvusClient,
+    config: Config,
+    *,
+    model: str,
+    dimensions: int,
+    named: bool,
+    choice: Choice = NO_COLUMNS,
+) -> MilvusStore:
     """The configured collection, created if it is missing, ready to be written; being loaded, to be read.
 
     Raises:
@@ -437,14 +471,15 @@ def open_store(client: MilvusClient, config: Config, *, model: str, dimensions: 
     collection = find_collection(client, config)
     is_new = collection is None
     if collection is None:
-        create_collection(client, config, dimensions=dimensions, model=model)
+        create_collection(client, config, dimensions=dimensions, model=model, choice=choice)
         collection = find_collection(client, config)
         if collection is None:
             raise TransientError(
                 f'The collection "{indexing.collection}" was created and is gone: does something else drop it?'
             )
     else:
-        warn_without_full_text(config, collection.name, collection.full_text_field)
+        require_partitions(client, collection, indexing)
+        warn_of_what_is_missing(config, collection.name, collection.found)
     require_model(
         collection,
         identity=model,
@@ -477,6 +512,7 @@ class MilvusStore:
         self._indexing = indexing
         self._name = collection.name
         self._layout = collection.layout
+        self._found = collection.found
         self._generation_is_dynamic = rows.GENERATION not in collection.columns
         # Milvus Lite has one writer a collection
         embedded = is_embedded(indexing.host)
@@ -488,6 +524,11 @@ class MilvusStore:
     def layout(self) -> rows.Layout:
         """How its rows look."""
         return self._layout
+
+    @property
+    def found(self) -> Found:
+        """Which optional fields it has."""
+        return self._found
 
     def load(self) -> None:
         """Wait until the collection can be read and searched; at once where it can.

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import orjson
 
+from destination_milvus.columns import Column, fitted
 from destination_milvus.model import Document
+from destination_milvus.rows import MAX_PARTITION_BYTES, PARTITION, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +126,21 @@ def _children(value: Json, step: str | re.Pattern[str]) -> Iterator[tuple[str | 
             yield from ((key, item) for key, item in value.items() if step.match(key))
 
 
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What decides about the partition of a record: a value of its stream, or one of its metadata fields."""
+
+    stream: str = ""
+    field: str | None = None
+
+    def of(self, metadata: Mapping[str, Json]) -> str:
+        """The value for a record, as a text; empty where it has none, or one that is no scalar."""
+        value = self.stream if self.field is None else metadata.get(self.field)
+        if value is None or isinstance(value, list | dict):
+            return ""
+        return truncated(value if isinstance(value, str) else orjson.dumps(value).decode(), MAX_PARTITION_BYTES)
+
+
 # --- the builder ------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +167,10 @@ class DocumentBuilder:
     """Most bytes of the metadata as JSON."""
     omitted: frozenset[str] = frozenset()
     """Top-level fields that are neither text nor metadata unless a path names them: the vector of `from_field`."""
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    """Columns of the collection that metadata goes into, by name; all other metadata is dynamic."""
+    partition: Partition | None = None
+    """What the collection is partitioned by; None where it has no field for that."""
 
     @classmethod
     def configured(
@@ -159,6 +180,8 @@ class DocumentBuilder:
         reserved: Iterable[str] = (),
         protected: Iterable[str] = (),
         omitted: Iterable[str] = (),
+        columns: Mapping[str, Column] | None = None,
+        partition: Partition | None = None,
         metadata_bytes: int = METADATA_BYTES,
     ) -> DocumentBuilder:
         """The builder of a configuration, and of what its stream and collection need."""
@@ -175,6 +198,8 @@ class DocumentBuilder:
             reserved=frozenset(reserved),
             protected=frozenset(protected),
             omitted=frozenset(omitted),
+            columns=columns or {},
+            partition=partition,
             metadata_bytes=metadata_bytes,
         )
 
@@ -222,8 +247,11 @@ class DocumentBuilder:
         changes: list[FieldChange] = []
         cleaned = ((names[name], _storable(selected[path], names[name], changes)) for name, path in sources.items())
         metadata = {name: value for name, value in cleaned if value is not None}
+        changes += _fit(metadata, self.columns)
         kept = {names[name] for name, path in sources.items() if path in protected}
         changes += _shrink(metadata, self.metadata_bytes, kept)
+        if self.partition is not None:
+            metadata[PARTITION] = self.partition.of(metadata)
         return Metadata(metadata, tuple(dict.fromkeys(changes)))
 
     def _text_values(self, data: Mapping[str, Json]) -> Iterator[tuple[Location, str, Json]]:
@@ -396,6 +424,22 @@ def _storable_scalar(value: Json, name: str, changes: list[FieldChange]) -> Json
         changes.append(FieldChange(name, "TRUNCATED", "DESTINATION_TYPECAST_ERROR"))
         return str(value)
     return value
+
+
+def _fit(metadata: dict[str, Json], columns: Mapping[str, Column]) -> list[FieldChange]:
+    """Bring the values to the types of their columns; one that does not fit goes, and is null there."""
+    changes = []
+    for name in [name for name in metadata if name in columns]:
+        fit = fitted(metadata[name], columns[name])
+        if fit.change == "TRUNCATED":
+            changes.append(FieldChange(name, "TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION"))
+        elif fit.change:
+            changes.append(FieldChange(name, "NULLED", "DESTINATION_TYPECAST_ERROR"))
+        if fit.value is None:
+            del metadata[name]
+        else:
+            metadata[name] = fit.value
+    return changes
 
 
 def _shrink(metadata: dict[str, Json], size: int, protected: set[str]) -> list[FieldChange]:

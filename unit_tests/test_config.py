@@ -240,6 +240,8 @@ BAD: list[tuple[str, object, str]] = [
     ("indexing.index_type", "hnsw", "indexing.index_type may hold capital letters, digits and underscores only"),
     ("indexing.index_params", [], "indexing.index_params must be an object"),
     ("indexing.full_text_search", "perhaps", "indexing.full_text_search must be true or false"),
+    ("indexing.indexed_metadata_fields", "status", "indexing.indexed_metadata_fields must be a list"),
+    ("indexing.partition_key", "", "indexing.partition_key must not be empty"),
     ("omit_raw_text", "perhaps", "omit_raw_text must be true or false"),
     ("omit_raw_text", [], "omit_raw_text must be true or false"),
     ("advanced.bad_records", "ignore", "advanced.bad_records must be 'fail' or 'skip'"),
@@ -282,6 +284,41 @@ def test_words_are_not_searched_where_no_text_is_stored() -> None:
     raw = {**changed("omit_raw_text", value=True), "indexing": {**INDEXING, "full_text_search": True}}
     with pytest.raises(ConfigError, match=r"is not valid: indexing\.full_text_search .* omit_raw_text .*\.$"):
         parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("indexing", "sentence"),
+    [
+        (
+            {"indexed_metadata_fields": ["status", "vec"]},
+            'indexed_metadata_fields names "vec", which is a field of',
+        ),
+        ({"indexed_metadata_fields": ["pk"]}, 'names "pk"'),
+        ({"indexed_metadata_fields": ["_ab_stream"]}, 'names "_ab_stream"'),
+        ({"partition_key": "_ab_partition"}, 'partition_key names "_ab_partition"'),
+        ({"indexed_metadata_fields": ["tags"]}, 'asks for the metadata field "tags", which processing.metadata_fields'),
+        ({"indexed_metadata_fields": ["user.name"]}, "indexed_metadata_fields.0 may hold letters of ASCII"),
+        ({"partition_key": "user.name"}, 'asks for the metadata field "user.name"'),
+    ],
+)
+def test_fields_to_index_are_metadata(indexing: dict[str, Any], sentence: str) -> None:
+    """Those that are stored, by the names that they are stored under; check needs no catalog to say so."""
+    raw = changed("indexing", {**INDEXING, "vector_field": "vec", **indexing})
+    raw["processing"] = {
+        "chunk_size": 1000,
+        "metadata_fields": ["status", "user.name", "org.id"],
+        "field_name_mappings": [
+            {"from_field": "user.name", "to_field": "user_name"},
+            {"from_field": "user.name", "to_field": "never"},
+        ],
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse(raw)
+    assert sentence in caught.value.message
+    raw["indexing"] = {**INDEXING, "indexed_metadata_fields": ["user_name", "status"], "partition_key": "org.id"}
+    parsed = parse(raw)
+    assert parsed.processing.sources == {"user_name": ["user.name"]}
+    assert parsed.indexing.partition_field == "org.id"
 
 
 @pytest.mark.parametrize("option", ["vector_field", "text_field"])

@@ -1,9 +1,9 @@
 """Who may import whom: the drawing of the architecture, kept by a test.
 
     errors, model ◄─ config, protocol, identity, tokenizer
-                  ◄─ rows, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
-                  ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄───── commands ◄─ destination ◄─ run
-                  ◄─ embedding ◄─────────────────────────────────────────────────────────────────────┘
+                  ◄─ rows, columns, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
+                  ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄───────────── commands ◄─ destination ◄─ run
+                  ◄─ embedding ◄─────────────────────────────────────────────────────────────────────────────┘
 
 What decides does not know what does: nothing but `commands` knows a store and an embedder by name.
 """
@@ -30,23 +30,24 @@ MAY_IMPORT = {
     "tokenizer": "errors",
     "rows": "errors identity model",
     "reconcile": "identity model",
-    "text": "config errors model",
+    "columns": "model rows",
+    "text": "columns config errors model rows",
     "chunking": "config errors model tokenizer",
     "records": "errors identity model protocol rows text",
     "reading": "errors protocol",
     "phases": "identity model rows",
     "milvus_errors": "config errors",
     "upsert_request": "model",
-    "schema": "config identity rows",
-    "store": "config errors identity milvus_errors model phases rows schema upsert_request",
+    "schema": "columns config identity rows",
+    "store": "columns config errors identity milvus_errors model phases rows schema upsert_request",
     "embedding": "config errors model tokenizer",
     "recent_vectors": "model",
     "commit": "chunking errors identity model recent_vectors reconcile rows",
     "progress": "commit errors",
     "sync": "commit errors model progress protocol reading records text",
     "commands": (
-        "chunking commit config embedding errors identity milvus_errors model progress protocol reading records rows "
-        "schema store sync text tokenizer"
+        "chunking columns commit config embedding errors identity milvus_errors model progress protocol reading "
+        "records rows schema store sync text tokenizer"
     ),
     "destination": "commands config errors",
     "run": "commands config destination errors model",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from destination_milvus.columns import Column
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol import Record
@@ -238,6 +239,15 @@ def test_a_key_that_fills_a_row_alone_is_a_bad_record() -> None:
     builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}))
     with pytest.raises(BadRecord, match="leave too little"):
         change_of(record({"id": "k" * 65_500, "body": "b"}), dedup(), builder, "random", None)
+
+
+def test_a_column_that_takes_no_null_makes_a_record_without_a_value_bad() -> None:
+    """A collection that somebody else made may have such columns; the sentence names them."""
+    columns = {name: Column(name, "INT64", required=name != "c") for name in ("a", "b", "c")}
+    builder = DocumentBuilder(columns=columns)
+    change_of(record({"id": 1, "a": 1, "b": 2}), dedup(), builder, "random", None)
+    with pytest.raises(BadRecord, match=r'record "tickets_1".*column a, b, which takes no null'):
+        change_of(record({"id": 1, "a": "x", "c": 3}), dedup(), builder, "random", None)
 
 
 @pytest.mark.parametrize("configured", [{}, {"stream": {}}, {"stream": None}, "tickets", None])

@@ -21,6 +21,7 @@ from destination_milvus.rows import (
     FINGERPRINT,
     GENERATION,
     META_CHANGES,
+    PARTITION,
     RECORD_ID,
     STREAM,
     SYSTEM_FIELDS,
@@ -138,11 +139,11 @@ def test_a_row_holds_everything_and_the_head_the_fingerprint_of_the_version() ->
 
 def test_a_row_has_no_key_where_milvus_makes_it_and_no_text_where_it_is_left_out() -> None:
     row = rows.entity(write(), 0, VECTORS, AUTO_ID)
-    assert row.keys() == {*METADATA, "vec"} | SYSTEM_FIELDS - {META_CHANGES}
+    assert row.keys() == {*METADATA, "vec"} | SYSTEM_FIELDS - {META_CHANGES, PARTITION}
 
 
 def test_metadata_never_takes_the_place_of_what_the_connector_needs() -> None:
-    metadata = dict.fromkeys(LAYOUT.reserved - {META_CHANGES, "$meta"}, "x")
+    metadata = dict.fromkeys(LAYOUT.reserved - {META_CHANGES, PARTITION, "$meta"}, "x")
     assert rows.entity(write(metadata=metadata), 0, VECTORS, LAYOUT) == rows.entity(
         write(metadata={}), 0, VECTORS, LAYOUT
     )

@@ -6,8 +6,18 @@ import logging
 
 import pytest
 
+from destination_milvus.columns import Choice, Column
 from destination_milvus.config import Config, parse
-from destination_milvus.schema import Server, computed_fields, full_text_field, warn_without_full_text
+from destination_milvus.schema import (
+    Found,
+    Server,
+    computed_fields,
+    found_fields,
+    full_text_field,
+    new_partition_key,
+    typed_columns,
+    warn_of_what_is_missing,
+)
 
 
 def config(**indexing: object) -> Config:
@@ -21,9 +31,9 @@ def config(**indexing: object) -> Config:
     )
 
 
-def server(version: str) -> Server:
+def server(version: str, *, embedded: bool = False) -> Server:
     """A server of a version."""
-    return Server("Milvus at h:19530", version)
+    return Server("Milvus at h:19530", version, embedded=embedded)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +64,102 @@ def test_nobody_hears_of_a_search_that_nobody_wants(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.DEBUG)
     assert full_text_field(config(), server("v2.6.1")) is None
     assert full_text_field(config(), server("v2.3.5")) is None
-    warn_without_full_text(config(), "c", None)
-    warn_without_full_text(config(full_text_search=True), "c", "sparse")
+    assert typed_columns(config(), server("v2.3.5"), CHOICE) == ()
+    warn_of_what_is_missing(config(), "c", Found(None, {}, None))
+    wanted = config(full_text_search=True, indexed_metadata_fields=["a"], partition_key="stream")
+    warn_of_what_is_missing(wanted, "c", Found("sparse", {"a": NUMBER}, "_ab_stream"))
     assert not caplog.messages
+
+
+NUMBER, LIST = Column("a", "INT64"), Column("b", "ARRAY", "VARCHAR")
+CHOICE = Choice((NUMBER, LIST), ('"c" (objects)',))
+FIELDS = config(indexed_metadata_fields=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("where", "columns", "told"),
+    [
+        (server("v2.6.0"), (NUMBER, LIST), ["c"]),
+        (server("milvus_lite-3.2.2", embedded=True), (NUMBER,), ["b", "c"]),
+        (server("v2.4.9"), (), ["2.4.9"]),
+        (server(""), (), ["unknown"]),
+    ],
+)
+def test_columns_are_made_where_they_can_be_null_and_have_an_index(
+    where: Server, columns: tuple[Column, ...], told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """All other fields stay dynamic, and one line names them or the server."""
+    assert typed_columns(FIELDS, where, CHOICE) == columns
+    [line] = caplog.messages
+    assert all(name in line for name in told)
+
+
+def test_a_choice_that_a_server_can_keep_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+    """Columns for all fields of the list: nothing to say."""
+    assert typed_columns(FIELDS, server("v2.5.0"), Choice((NUMBER,), ())) == (NUMBER,)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("by", "version", "field"),
+    [
+        ("none", "v2.3.5", None),
+        ("stream", "v2.5.1", "_ab_stream"),
+        ("namespace", "v2.5.1", "_ab_partition"),
+        ("tenant", "milvus_lite-3.2.2", "_ab_partition"),
+        ("stream", "v2.4.23", None),
+        ("tenant", "", None),
+    ],
+)
+def test_partitions_are_made_where_updated_rows_are_found(
+    by: str, version: str, field: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that would hide them has none, and one line that says so."""
+    assert new_partition_key(config(partition_key=by), server(version)) == field
+    assert len(caplog.messages) == (0 if field or by == "none" else 1)
+
+
+def test_each_option_that_a_collection_lacks_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One line an option, with what the collection has instead."""
+    wanted = config(full_text_search=True, indexed_metadata_fields=["a", "b"], partition_key="namespace")
+    warn_of_what_is_missing(wanted, "c", Found(None, {"a": NUMBER}, "tenant"))
+    text, fields, partition = caplog.messages
+    assert "indexing.full_text_search" in text
+    assert "for b of indexing.indexed_metadata_fields" in fields
+    assert 'partition key "tenant"' in partition
+    caplog.clear()
+    warn_of_what_is_missing(config(partition_key="f"), "c", Found(None, {}, None))
+    assert "without a partition key" in caplog.text
+
+
+class _Type:
+    """As pymilvus' DataType: an enumeration of names."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def test_the_columns_of_a_collection_are_read_from_its_description() -> None:
+    """Also those that somebody else made: their types and limits, and whether they must have a value."""
+    text, array, json_ = _Type("VARCHAR"), _Type("ARRAY"), _Type("JSON")
+    fields = [
+        {"name": "pk", "type": text, "params": {"max_length": 32}},
+        {"name": "status", "type": text, "params": {"max_length": "20"}, "nullable": True},
+        {"name": "tenant", "type": _Type("INT64"), "params": {}, "is_partition_key": True},
+        {"name": "level", "type": _Type("INT8"), "default_value": 3},
+        {"name": "tags", "type": array, "element_type": text, "params": {"max_length": 9, "max_capacity": 4}},
+        {"name": "more", "type": json_, "nullable": True},
+    ]
+    found = found_fields({"fields": fields}, "text", {"pk"})
+    assert found.partition_key == "tenant"
+    assert found.full_text_field is None
+    assert list(found.columns.values()) == [
+        Column("status", "VARCHAR", max_bytes=20),
+        Column("tenant", "INT64", required=True),
+        Column("level", "INT8"),
+        Column("tags", "ARRAY", "VARCHAR", max_bytes=9, capacity=4, required=True),
+        Column("more", None),
+    ]
 
 
 def test_computed_fields_are_found_by_function_and_by_flag() -> None:

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from destination_milvus.columns import Column
 from destination_milvus.config import Processing
-from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, clean, markdown
+from destination_milvus.rows import PARTITION
+from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, Partition, clean, markdown
 
 NAMES = st.text("a_.*\0\ud800é", max_size=3)
 TEXTS = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(["", "a, b", "x\r\ny", "\0", "😀"])
@@ -40,7 +42,7 @@ TICKET = {
 
 
 def builder(**options: Any) -> DocumentBuilder:
-    names = ("reserved", "protected", "omitted", "metadata_bytes")
+    names = ("reserved", "protected", "omitted", "metadata_bytes", "columns", "partition")
     given_by_caller = {name: options.pop(name) for name in names if name in options}
     return DocumentBuilder.configured(Processing.model_validate({"chunk_size": 1000, **options}), **given_by_caller)
 
@@ -442,3 +444,55 @@ def test_the_converter_is_imported_where_html_fields_are_set_alone() -> None:
         "assert 'html_to_markdown' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# --- columns and partitions -------------------------------------------------------------------------------------------
+
+COLUMNS = {"n": Column("n", "INT64"), "s": Column("s", "VARCHAR", max_bytes=3), "other": Column("other", "BOOL")}
+
+
+def test_metadata_takes_the_types_of_its_columns() -> None:
+    """What fits stays, also of another type of JSON; all other metadata stays as it is."""
+    data = {"n": 7.0, "s": "é", "dynamic": [1, "a"]}
+    assert metadata(data, columns=COLUMNS) == {"n": 7, "s": "é", "dynamic": [1, "a"]}
+    assert changes(data, columns=COLUMNS) == []
+
+
+def test_what_a_column_cannot_hold_is_null_or_cut_and_told() -> None:
+    """In Airbyte's words for it, in the order of the record."""
+    data = {"s": "long", "n": "seven", "dynamic": 1}
+    assert metadata(data, columns=COLUMNS) == {"s": "lon", "dynamic": 1}
+    assert changes(data, columns=COLUMNS) == [
+        ("s", "TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION"),
+        ("n", "NULLED", "DESTINATION_TYPECAST_ERROR"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("partition", "value"),
+    [
+        (Partition("shop"), "shop"),
+        (Partition(), ""),
+        (Partition(field="id"), "35436"),
+        (Partition(field="subject"), "Printer on fire"),
+        (Partition(field="satisfied"), "false"),
+        (Partition(field="tags"), ""),
+        (Partition(field="user"), ""),
+        (Partition(field="nothing"), ""),
+        (Partition(field="no such"), ""),
+    ],
+)
+def test_a_record_has_one_partition(partition: Partition, value: str) -> None:
+    """That of its stream or of a field, as a text; one for all records without a value that could decide."""
+    assert metadata(TICKET, partition=partition)[PARTITION] == value
+
+
+def test_a_collection_without_partitions_is_not_told_of_any() -> None:
+    assert PARTITION not in metadata(TICKET)
+
+
+def test_a_long_value_decides_by_its_beginning() -> None:
+    """The partition key has a limit of its own; the field keeps its value."""
+    long = "é" * 1_000
+    stored = metadata({"tenant": long}, partition=Partition(field="tenant"))
+    assert stored == {"tenant": long, PARTITION: "é" * 512}

@@ -1,0 +1,181 @@
+"""Typed columns for metadata: which a catalog gives rise to, and what of a value fits into one. No IO.
+
+A column holds what its type holds. A value that does not fit becomes null, with a `FieldChange` that says so: one odd
+value must not end a sync, and an invented one would be found by filters.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import orjson
+
+from destination_milvus.model import Json
+from destination_milvus.rows import MAX_VARCHAR_BYTES, truncated
+
+MAX_CAPACITY = 4_096
+"""Milvus: most elements of an ARRAY."""
+
+Scalar: TypeAlias = Literal["BOOL", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE", "VARCHAR"]
+"""Names of Milvus' types with one value."""
+
+TYPES: frozenset[str] = frozenset(get_args(Scalar))
+
+_INTEGERS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
+_MAX_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of a collection's schema that metadata goes into."""
+
+    name: str
+    type: Scalar | Literal["ARRAY"] | None
+    """None for types that take a value as it is, such as JSON."""
+    element: Scalar | None = None
+    """Of an ARRAY."""
+    max_bytes: int = MAX_VARCHAR_BYTES
+    """Of a VARCHAR, or of each element of an ARRAY of them."""
+    capacity: int = MAX_CAPACITY
+    required: bool = False
+    """True where Milvus takes no null and has no default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a column takes of a value."""
+
+    value: Json
+    """None where nothing of it fits."""
+    change: Literal["NULLED", "TRUNCATED"] | None = None
+
+
+NOTHING = Fitted(None, "NULLED")
+
+
+def fitted(value: Json, column: Column) -> Fitted:
+    """A metadata value as its column holds it; `value` is not null."""
+    if column.type is None:
+        return Fitted(value)
+    if column.type != "ARRAY":
+        return _scalar(value, column.type, column.max_bytes)
+    if not isinstance(value, list) or len(value) > column.capacity or column.element is None:
+        return NOTHING
+    elements = [_scalar(item, column.element, column.max_bytes) for item in value]
+    # an array has no nulls, and one with a part of its elements would be found and not found by the wrong filters
+    return NOTHING if any(item.change for item in elements) else Fitted([item.value for item in elements])
+
+
+def _scalar(value: Json, kind: Scalar, max_bytes: int) -> Fitted:
+    if value is None or isinstance(value, list | dict):
+        return NOTHING
+    if kind == "VARCHAR":
+        return _text(value if isinstance(value, str) else orjson.dumps(value).decode(), max_bytes)
+    if kind == "BOOL":
+        return Fitted(value) if isinstance(value, bool) else NOTHING
+    if isinstance(value, bool | str):
+        return NOTHING
+    if kind in _INTEGERS:
+        bits = _INTEGERS[kind] - 1
+        return Fitted(int(value)) if value == int(value) and -(2**bits) <= value < 2**bits else NOTHING
+    # an integer that a float cannot hold exactly would equal its neighbours
+    number = float(value)
+    return Fitted(number) if number == value and (kind == "DOUBLE" or abs(number) <= _MAX_FLOAT) else NOTHING
+
+
+def _text(value: str, max_bytes: int) -> Fitted:
+    kept = truncated(value, max_bytes)
+    return Fitted(value) if kept == value else Fitted(kept, "TRUNCATED")
+
+
+# --- from the catalog -------------------------------------------------------------------------------------------------
+
+
+_SCALARS: Mapping[Json, Scalar] = {"string": "VARCHAR", "integer": "INT64", "number": "DOUBLE", "boolean": "BOOL"}
+
+_NOTHING_TYPED = "values of any type"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Typed columns for the fields of a list, and why others have none."""
+
+    columns: tuple[Column, ...]
+    left_dynamic: tuple[str, ...]
+    """A phrase a field: its name, and what the catalog says of it."""
+
+
+NO_COLUMNS = Choice((), ())
+
+
+def choose(names: Iterable[str], sources: Mapping[str, Sequence[str]], schemas: Iterable[Mapping[str, Json]]) -> Choice:
+    """The columns of these fields, where all streams that have one agree on a type.
+
+    Args:
+        names: of the fields in Milvus.
+        sources: paths in the records, by the name that they are stored under; a name without any is its own path.
+        schemas: JSON schema of each stream.
+    """
+    schemas = list(schemas)
+    columns, left = [], []
+    for name in dict.fromkeys(names):
+        kinds = kinds_of(name, sources, schemas)
+        if kinds == {"INT64", "DOUBLE"}:
+            kinds = {"DOUBLE"}  # an integer in one stream, any number in another
+        column = _column(name, *kinds) if len(kinds) == 1 else None
+        if column is not None:
+            columns.append(column)
+        else:
+            left.append(f'"{name}" ({", ".join(sorted(kinds)) or "in no stream of the catalog"})')
+    return Choice(tuple(columns), tuple(left))
+
+
+def kinds_of(name: str, sources: Mapping[str, Sequence[str]], schemas: Iterable[Mapping[str, Json]]) -> set[str]:
+    """The types that a field has in the streams; none where no stream has it. Arguments as for `choose`."""
+    paths = sources.get(name, [name])
+    return {kind for schema in schemas for path in paths for kind in _kinds_at(schema, path)}
+
+
+def _column(name: str, kind: str) -> Column | None:
+    scalars: dict[str, Scalar] = {scalar: scalar for scalar in _SCALARS.values()}
+    if kind in scalars:
+        return Column(name, scalars[kind])
+    element = scalars.get(kind.removeprefix("ARRAY of "))
+    return Column(name, "ARRAY", element) if element is not None else None
+
+
+def _kinds_at(schema: Json, path: str) -> set[str]:
+    """Types of the values at a path; a field whose name is the whole path goes first, as it does in a record."""
+    if path in _properties(schema):
+        return _kinds(_properties(schema)[path])
+    name, _, rest = path.partition(".")
+    return _kinds_at(_properties(schema).get(name), rest) if rest else set()
+
+
+def _properties(schema: Json) -> Mapping[str, Json]:
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _kinds(schema: Json) -> set[str]:
+    """Types that a JSON schema allows, without null."""
+    if not isinstance(schema, Mapping):
+        return {_NOTHING_TYPED}
+    options = schema.get("oneOf") or schema.get("anyOf")
+    if isinstance(options, list):
+        return set().union(*map(_kinds, options))
+    types = schema.get("type", _NOTHING_TYPED)
+    names = types if isinstance(types, list) else [types]
+    return {_kind(name, schema) for name in names if name != "null"}
+
+
+def _kind(name: Json, schema: Mapping[str, Json]) -> str:
+    if name == "array":
+        (element, *more) = sorted(_kinds(schema.get("items"))) or [_NOTHING_TYPED]
+        return f"ARRAY of {element}" if not more and element in _SCALARS.values() else "lists of several types"
+    if name == "number" and schema.get("airbyte_type") == "integer":
+        return "INT64"
+    return _SCALARS.get(name) or ("objects" if name == "object" else _NOTHING_TYPED)
