@@ -1,4 +1,4 @@
-"""An OpenAI embedding endpoint on loopback that misbehaves on request: the network's edge of the fault tests."""
+"""An OpenAI endpoint on loopback, embeddings and chat, that misbehaves on request: the network's edge of the tests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ DIMENSIONS = 8
 
 
 class OpenAIEndpoint:
-    """Answers embeddings; `faults` are used up one a request, then all is well.
+    """Answers embeddings and chat completions; `faults` are used up one a request, then all is well.
 
     Attributes:
-        faults: names of what goes wrong with the next requests (see `_FAULTS`).
+        faults: names of what goes wrong with the next requests.
         always: a fault of every request, while set.
         latency: seconds that an answer takes.
         texts: every text that was answered with a vector, in order.
         requests: number of requests that arrived.
+        said: what a chat completion says.
+        chats: every request for a chat completion, in order.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,8 @@ class OpenAIEndpoint:
         self.latency = 0.0
         self.texts: list[str] = []
         self.requests = 0
+        self.said = ""
+        self.chats: list[dict[str, Any]] = []
         self.lock = threading.Lock()
         self._lasting: tuple[int, str] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -92,6 +96,7 @@ _ERRORS: dict[str, tuple[int, dict[str, str], dict[str, Any]]] = {
         {},
         {"error": {"message": "PLANTED-TEXT", "type": "insufficient_quota", "code": "insufficient_quota"}},
     ),
+    "404": (404, {}, {"error": {"message": "PLANTED-TEXT", "code": "model_not_found"}}),
     "revoked": (401, {}, {"error": {"message": "Incorrect API key: PLANTED-KEY", "code": "invalid_api_key"}}),
 }
 
@@ -110,6 +115,11 @@ def _handler(endpoint: OpenAIEndpoint) -> type[BaseHTTPRequestHandler]:
             if fault in _ERRORS:
                 code, headers, body = _ERRORS[fault]
                 self._answer(code, json.dumps(body).encode(), headers)
+                return
+            if self.path.endswith("/chat/completions"):
+                endpoint.chats.append(asked)
+                said = {} if fault == "no completion" else _completion(asked["model"], endpoint.said)
+                self._answer(200, json.dumps(said).encode(), {})
                 return
             texts = asked["input"]
             body = json.dumps(_embeddings(texts, asked.get("encoding_format"), fault)).encode()
@@ -135,6 +145,11 @@ def _handler(endpoint: OpenAIEndpoint) -> type[BaseHTTPRequestHandler]:
             """Keep quiet."""
 
     return Handler
+
+
+def _completion(model: str, said: str) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
+    return {"id": "1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
 
 
 def _embeddings(texts: list[str], encoding: str | None, fault: str | None) -> dict[str, Any]:
