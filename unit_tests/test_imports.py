@@ -1,9 +1,10 @@
 """Who may import whom: the drawing of the architecture, kept by a test.
 
     errors, model ◄─ config, protocol, identity, tokenizer
-                  ◄─ rows, columns, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit ◄─ progress, sync ◄┐
-                  ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄───────────── commands ◄─ destination ◄─ run
-                  ◄─ embedding ◄─────────────────────────────────────────────────────────────────────────────┘
+                  ◄─ rows, columns, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit
+                  ◄─ progress, sync ◄───────────────────────────────────────────┐
+                  ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄─ commands ◄─ destination ◄─ run
+                  ◄─ embedding ◄────────────────────────────────────────────────┘
 
 What decides does not know what does: nothing but `commands` knows a store and an embedder by name.
 """
