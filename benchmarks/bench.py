@@ -140,6 +140,14 @@ class Bench:
         measured = json.loads(done.stdout.splitlines()[-1])
         return float(measured["records"] / measured["seconds"])
 
+    def filtered_searches(self, target: Target, key: str, entities: int) -> dict[str, float]:
+        """Milliseconds of a search for each filter, in a collection with this partition key."""
+        command = [sys.executable, "-m", "benchmarks.filters", target.host(), key, str(entities)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800)
+        if done.returncode:
+            raise RuntimeError(f"The searches with the partition key {key} failed:\n{done.stderr[-2000:]}")
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
     def _measure(
         self,
         command: Sequence[Any],

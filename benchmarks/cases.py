@@ -256,6 +256,21 @@ def specification(bench: Bench) -> Iterator[Row]:
     yield _at_most("spec", "CPU beyond importing airbyte_cdk", more, 0.3, "s")
 
 
+def filters(bench: Bench) -> Iterator[Row]:
+    """Searches for ten rows with a filter; 100,000 entities with --full, else 20,000."""
+    entities = 100_000 if bench.full else 20_000
+    for name in ("lite", "server"):
+        with bench.target(name) as target:
+            flat, parts = (bench.filtered_searches(target, key, entities) for key in ("none", "organization_id"))
+        case = f"filters, {name}"
+        yield _info(case, f"ms of a search among {entities:,} entities, no filter", f"{flat['none']:.1f}")
+        for field in ("organization", "status"):
+            dynamic, column = flat[f"{field}, dynamic"], flat[f"{field}, column"]
+            yield _info(case, f"ms, {field}: dynamic field, column with index", f"{dynamic:.1f}, {column:.1f}")
+        dynamic, column = parts["organization, dynamic"], parts["organization, column"]
+        yield _info(case, "ms, organization and its partition: the same", f"{dynamic:.1f}, {column:.1f}")
+
+
 def million(bench: Bench) -> Iterator[Row]:
     """Many records with made-up vectors: memory from 100,000 on; 1,000,000 with --full, else 150,000."""
     records, settled = (1_000_000, 100_000) if bench.full else (150_000, 50_000)
@@ -283,6 +298,7 @@ CASES: Mapping[str, Case] = {
     "changes": changes,
     "articles": articles,
     "states": states,
+    "filters": filters,
     "limited": limited_endpoint,
     "failing": failing_endpoint,
     "million": million,
