@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,9 +52,18 @@ def collection(backend: Backend) -> str:
 @pytest.fixture(scope="session")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of the demo's first day; a test that writes, or lets a program hold it, takes a copy."""
-    home = tmp_path_factory.mktemp("demo")
+    return _demo_database(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def synced_with_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with full-text search."""
+    return _demo_database(tmp_path_factory.mktemp("demo-with-words"), full_text_search=True)
+
+
+def _demo_database(home: Path, **indexing: Any) -> Path:
     config = json.loads((EXAMPLES / "milvus_lite_local.json").read_text())
-    config["indexing"]["host"] = str(home / "milvus.db")
+    config["indexing"].update(host=str(home / "milvus.db"), **indexing)
     (home / "config.json").write_text(json.dumps(config))
     read = [PROGRAMS / "source-zendesk-stub", "read", "--config", EXAMPLES / "source_config.json"]
     store = [PROGRAMS / "destination-milvus", "write", "--config", home / "config.json"]

@@ -29,9 +29,15 @@ TOLERANCE = 0.02
 """The local model's weights are bytes: another processor sums them up a little differently."""
 
 
-def blocks(section: str, language: str) -> str:
+HYBRID_TOO = ["MilvusClient", "LangChain", "LlamaIndex"]
+HYBRID = "\n### Hybrid search\n"
+"""What needs a collection with full-text search; the last part of a section."""
+
+
+def blocks(section: str, language: str, *, hybrid: bool = True) -> str:
     """The code blocks of a section, one after the other: a section is one program."""
     text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    text = text if hybrid else text.split(HYBRID)[0]
     return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
 
 
@@ -45,19 +51,30 @@ def run(recipe: str, python: Path, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def demo(synced: Path, tmp_path: Path) -> Path:
-    """A folder as `make demo` leaves it on the first day."""
-    shutil.copytree(synced, tmp_path / ".demo" / "milvus.db")
-    return tmp_path
-
-
 @pytest.mark.parametrize("section", RECIPES)
-def test_a_recipe_prints_what_stands_below_it(demo: Path, section: str) -> None:
+def test_a_recipe_prints_what_stands_below_it(synced: Path, tmp_path: Path, section: str) -> None:
     """Line by line, similarities within the tolerance: what was really synced is really read."""
+    shutil.copytree(synced, tmp_path / ".demo" / "milvus.db")
+    printed = run(blocks(section, "python", hybrid=False), python_of(section), tmp_path)
+    require_same(printed, blocks(section, "text", hybrid=False))
+
+
+@pytest.mark.parametrize("section", HYBRID_TOO)
+def test_a_recipe_and_its_hybrid_search_run_on_a_collection_with_words(
+    synced_with_words: Path, tmp_path: Path, section: str
+) -> None:
+    """The whole section, hybrid search included: a field and an index more change no other answer."""
+    shutil.copytree(synced_with_words, tmp_path / ".demo" / "milvus.db")
+    require_same(run(blocks(section, "python"), python_of(section), tmp_path), blocks(section, "text"))
+
+
+def python_of(section: str) -> Path:
     library = RECIPES[section]
-    python = Path(sys.executable) if library is None else interpreter_of(library)
-    printed, promised = run(blocks(section, "python"), python, demo), blocks(section, "text").replace("\n\n", "\n")
+    return Path(sys.executable) if library is None else interpreter_of(library)
+
+
+def require_same(printed: str, promised: str) -> None:
+    promised = promised.replace("\n\n", "\n")
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", promised)
     assert numbers(printed) == pytest.approx(numbers(promised), abs=TOLERANCE)
 
@@ -70,3 +87,4 @@ def test_every_recipe_is_run() -> None:
     """A section with code that this file does not know is a recipe that nobody tests."""
     sections = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
     assert [section for section in sections if blocks(section, "python")] == list(RECIPES)
+    assert PAGE.count(HYBRID) == len(HYBRID_TOO)
