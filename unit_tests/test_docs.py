@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     """A promise whose test was renamed or removed is no promise."""
     code = "".join(path.read_text() for path in ROOT.glob("*_tests/**/test_*.py"))
