@@ -6,6 +6,8 @@ The judge hears everything that passes between the platform and the destination,
     received(line, stored)      the destination has written a line; `stored` is what Milvus holds at that moment
     ended(exit_code, stderr)    the destination has ended
 
+What a source says is judged line by line, by `require_source_line`.
+
 No IO: what is stored is read by somebody else, from outside. It shares no code with the connector, so that it cannot be
 wrong in the same way.
 """
@@ -312,6 +314,33 @@ class Judge:
         """
         for rule in END_RULES:
             _require(rule, rule(self.conversation, exit_code, stderr), str(self.conversation.error).encode())
+
+
+def require_source_line(catalog: Message, line: str) -> None:
+    """A source that reads says LOG, TRACE, RECORD and STATE, of the streams that were asked for.
+
+    Raises:
+        Breach: the line is none of these.
+    """
+    message = _parsed(line.encode())
+    if message.get("type") not in {"LOG", "TRACE", "RECORD", "STATE"}:
+        raise Breach(f"A source that reads says LOG, TRACE, RECORD and STATE: {line[:500]}")
+    try:
+        AirbyteMessageSerializer.load(message)
+    except Exception as error:
+        raise Breach(f"A source keeps to the models of the protocol ({error}): {line[:500]}") from error
+    asked = {configured["stream"]["name"] for configured in catalog["streams"]}
+    if named := set(_streams_of(message)) - asked:
+        raise Breach(f"A source speaks of the streams of its catalog, and not of {named}: {line[:500]}")
+
+
+def _streams_of(message: Message) -> Iterator[str]:
+    if message["type"] == "RECORD":
+        yield message["record"]["stream"]
+    if message["type"] == "STATE" and message["state"].get("type") == "STREAM":
+        yield message["state"]["stream"]["stream_descriptor"]["name"]
+    if message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
+        yield message["trace"]["stream_status"]["stream_descriptor"]["name"]
 
 
 def _parsed(line: bytes) -> Message:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from integration_tests.connector import PROGRAM, arguments, environment
-from integration_tests.platform_rules import VERSION, Breach, Judge, Message, StoredRecord
+from integration_tests.platform_rules import VERSION, Breach, Judge, Message, StoredRecord, require_source_line
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -116,7 +116,11 @@ class Platform:
         self.saved_states = list(newest.values())
 
     def read(self, catalog: Message, **config: Any) -> Iterator[str]:
-        """The lines of `source-zendesk-stub read`, from the saved states on."""
+        """The lines of `source-zendesk-stub read`, from the saved states on, each judged.
+
+        Raises:
+            Breach: a line is none that a source says.
+        """
         files = {"config": config, "catalog": catalog, "state": self.saved_states}
         command = [str(SOURCE), "read"]
         for name, content in files.items():
@@ -125,7 +129,9 @@ class Platform:
             command += [f"--{name}", str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as source:
             assert source.stdout is not None
-            yield from (line.rstrip("\n") for line in source.stdout)
+            for line in source.stdout:
+                require_source_line(catalog, line)
+                yield line.rstrip("\n")
         assert source.returncode == 0, "the source failed"
 
 

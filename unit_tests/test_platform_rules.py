@@ -26,6 +26,7 @@ from integration_tests.platform_rules import (
     keeps_standard_error_empty,
     keeps_the_id,
     leaves_the_state_alone,
+    require_source_line,
     says_what_a_destination_says,
     tells_why_it_failed,
 )
@@ -198,6 +199,27 @@ def test_a_failure_may_leave_states_unanswered() -> None:
     judge = heard(state(1))
     judge.received(error())
     judge.ended(1, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("hello", "Every line is a JSON object"),
+        ('{"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}', "A source that reads says"),
+        ('{"type": "LOG", "log": {"level": "SHOUT", "message": "hello"}}', "keeps to the models"),
+        (record(1).replace('"s"', '"t"'), "speaks of the streams"),
+        (json.dumps(state(1)).replace('"s"', '"t"'), "speaks of the streams"),
+        (status("COMPLETE").replace('"s"', '"t"'), "speaks of the streams"),
+    ],
+)
+def test_a_source_is_judged_too(line: str, words: str) -> None:
+    with pytest.raises(Breach, match=words):
+        require_source_line(CATALOG, line)
+
+
+def test_a_source_that_keeps_to_the_rules_breaks_none() -> None:
+    for line in (SENTENCE.decode(), record(1), json.dumps(state(1)), status("RUNNING")):
+        require_source_line(CATALOG, line)
 
 
 def test_every_rule_is_a_sentence_that_is_tested_here() -> None:
