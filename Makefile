@@ -15,7 +15,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance bench bench-full lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check bench bench-full lint types format spec lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,21 @@ endif
 
 acceptance: $(STAMP)  ## Airbyte's own tests of connectors, and the rules of its QA
 	@$(BIN)/python -m release.acceptance
+
+image: $(STAMP)  ## The connector's image, with Docker, or buildah where there is no engine; BASE=... on another base image
+	@$(BIN)/python -m release.image build $(if $(BASE),--base $(BASE))
+
+image-base: $(STAMP)  ## A stand-in for Airbyte's base image, where no registry of images can be reached
+	@$(BIN)/python -m release.image stand-in
+
+image-test: $(STAMP)  ## spec, check and write in the image, into Milvus Lite and a real server; Airbyte's tests of images
+	@$(BIN)/python -m release.image test
+
+wheel: $(STAMP)  ## Wheel and sdist in dist/, the wheel installed in .venv in the place of the checkout
+	@$(BIN)/python -m release.wheel
+
+release-check: $(STAMP)  ## Whether this can be released: wheel and sdist, and the wheel tried out on every supported Python
+	@$(BIN)/python -m release.check
 
 bench: $(STAMP)  ## Benchmarks in some 20 minutes, into docs/performance.md; ARGS="--case chunking" for some
 	$(BIN)/python -m benchmarks $(ARGS)

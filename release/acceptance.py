@@ -84,23 +84,24 @@ def run_standard_tests(name: str) -> None:
     Raises:
         subprocess.CalledProcessError: one of them failed.
     """
-    python = _acceptance_python()
-    folder = _assembled(WORK / "connectors", name)
+    python = acceptance_python()
+    folder = assembled(name)
     run([str(python), str(HERE / "metadata_schema.py"), str(folder / "metadata.yaml")])
     command = [str(python.with_name("airbyte-cdk")), "connector", "test", "."]
     run([*command, "--pytest-arg=-m", "--pytest-arg=not image_tests", "--pytest-arg=-rfE"], folder)
 
 
-def _acceptance_python() -> Path:
+def acceptance_python() -> Path:
+    """The interpreter of the environment with Airbyte's tests and the wheel."""
     [wheel] = built(WORK / "wheel", "--wheel")
     locked = ["--constraint", str(LOCK), f"{wheel}[local]"]
     tools = ["--require-hashes", "--no-deps", "--requirement", str(HERE / "acceptance.txt")]
     return environment(WORK / "environment", sys.executable, [locked, tools])
 
 
-def _assembled(parent: Path, name: str) -> Path:
+def assembled(name: str) -> Path:
     """The folder of a connector as Airbyte's repository has it, made anew."""
-    folder = parent / name
+    folder = WORK / "connectors" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in (CONNECTORS[name], *(HERE / name).iterdir(), ROOT / "examples"):

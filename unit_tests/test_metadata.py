@@ -43,6 +43,6 @@ def test_the_icon_is_a_square(data: dict[str, Any]) -> None:
 def test_the_image_is_the_one_that_is_described(data: dict[str, Any]) -> None:
     """Its base, its name and its version stand in the Dockerfile too."""
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert f"ARG BASE={data['connectorBuildOptions']['baseImage']}\n" in dockerfile
+    assert f"ARG BASE_IMAGE={data['connectorBuildOptions']['baseImage']}\n" in dockerfile
     assert f"io.airbyte.version={data['dockerImageTag']} " in dockerfile
     assert f"io.airbyte.name={data['dockerRepository']}\n" in dockerfile
