@@ -7,6 +7,7 @@ take half an hour.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,6 +107,24 @@ def _new_records(
     yield _info(case, "records/s of each stage alone", alone)
     yield from _costs(case, "ours", ours)
     yield from _costs(case, "baseline", theirs)
+    yield from _physical_limits(case, ours)
+
+
+def _physical_limits(case: str, runs: Sequence[Measured]) -> Iterator[Row]:
+    """What no arrangement of the work gets around: the imports before it, and the CPU of all who share the cores."""
+    imports = run([sys.executable, "-c", "import airbyte_cdk, openai, pymilvus"])
+    yield _info(
+        case, "importing airbyte_cdk, openai and pymilvus alone: wall, CPU", _seconds(imports.wall, imports.cpu)
+    )
+    records = runs[0].records
+    ours = spread(runs, lambda m: (m.run.cpu - imports.cpu) / records * 1e6)
+    milvus = spread(runs, lambda m: m.server_cpu / records * 1e6)
+    endpoint = spread(runs, lambda m: m.endpoint.cpu / records * 1e6)
+    each = f"connector {ours.text('{:.0f}')}, Milvus {milvus.text('{:.0f}')}, endpoint {endpoint.text('{:.0f}')}"
+    yield _info(case, "CPU a record after the imports, in microseconds", each)
+    cores = os.cpu_count() or 1
+    most = cores * 1e6 / (ours.median + milvus.median + endpoint.median)
+    yield _info(case, f"records/s if none of the {cores} cores ever waited", f"{most:,.0f}")
 
 
 def _costs(case: str, who: str, runs: Sequence[Measured]) -> Iterator[Row]:

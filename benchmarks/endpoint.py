@@ -143,6 +143,7 @@ class Endpoint:
         self._requests = Bucket(self.behaviour.requests_per_minute)
         self._tokens = Bucket(self.behaviour.tokens_per_minute)
         self._failing = 0.0
+        self._cpu_before = time.process_time()
 
     def answer(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content for a request."""
@@ -204,7 +205,7 @@ class Endpoint:
 
     def totals(self) -> bytes:
         """The counts as JSON."""
-        self.stats.cpu = time.process_time()
+        self.stats.cpu = time.process_time() - self._cpu_before
         return orjson.dumps(asdict(self.stats))
 
 
