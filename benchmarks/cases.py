@@ -113,9 +113,8 @@ def _new_records(
 def _physical_limits(case: str, runs: Sequence[Measured]) -> Iterator[Row]:
     """What no arrangement of the work gets around: the imports before it, and the CPU of all who share the cores."""
     imports = run([sys.executable, "-c", "import airbyte_cdk, openai, pymilvus"])
-    yield _info(
-        case, "importing airbyte_cdk, openai and pymilvus alone: wall, CPU", _seconds(imports.wall, imports.cpu)
-    )
+    took = f"{imports.wall:.1f} s, {imports.cpu:.1f} s"
+    yield _info(case, "importing airbyte_cdk, openai and pymilvus alone: wall, CPU", took)
     records = runs[0].records
     ours = spread(runs, lambda m: (m.run.cpu - imports.cpu) / records * 1e6)
     milvus = spread(runs, lambda m: m.server_cpu / records * 1e6)
