@@ -15,7 +15,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check bench bench-full lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full lint types format spec lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -56,6 +56,12 @@ wheel: $(STAMP)  ## Wheel and sdist in dist/, the wheel installed in .venv in th
 
 release-check: $(STAMP)  ## Whether this can be released: wheel and sdist, and the wheel tried out on every supported Python
 	@$(BIN)/python -m release.check
+
+pyairbyte: $(STAMP)  ## PyAirbyte moves Airbyte's faker and the stub; installs both into .drivers first
+	$(BIN)/python -m pytest driver_tests/test_pyairbyte.py -o timeout=1800 $(ARGS)
+
+zendesk: $(STAMP)  ## Airbyte's own Zendesk Support source reads from the stub's REST server; installs it into .drivers
+	$(BIN)/python -m pytest driver_tests/test_zendesk_support.py -o timeout=1800 $(ARGS)
 
 bench: $(STAMP)  ## Benchmarks in some 20 minutes, into docs/performance.md; ARGS="--case chunking" for some
 	$(BIN)/python -m benchmarks $(ARGS)

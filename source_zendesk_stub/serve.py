@@ -56,13 +56,15 @@ def _server(options: argparse.Namespace) -> ZendeskServer:
     account = Account(options.subdomain, options.email, options.token)
     identity = issue([account.host, "localhost", "127.0.0.1"])
     try:
-        options.ca_file.write_text(identity.authority)
-    except OSError as error:
-        raise refusal(f"The file {options.ca_file} of --ca-file cannot be written: {error.strerror}.") from error
-    try:
-        return ZendeskServer(options.port, Api(World(settings)), account, identity, RateLimit(options.rate_limit))
+        server = ZendeskServer(options.port, Api(World(settings)), account, identity, RateLimit(options.rate_limit))
     except OSError as error:
         raise refusal(f"Port {options.port} cannot be listened on: {error.strerror}. Choose another --port.") from error
+    try:
+        options.ca_file.write_text(identity.authority)  # after the port: it may be the file of a server that runs there
+    except OSError as error:
+        server.server_close()
+        raise refusal(f"The file {options.ca_file} of --ca-file cannot be written: {error.strerror}.") from error
+    return server
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -93,9 +93,13 @@ class ZendeskServer(ThreadingHTTPServer):
         """The port that it listens on."""
         return int(self.server_address[1])
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as socketserver has it
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver has it
         """One line for a connection that broke off, such as a client's that does not trust the certificate."""
-        sys.stderr.write(f"connection ended: {sys.exc_info()[1]}\n")
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            sys.stderr.write(f"connection ended: {error}\n")
+        else:
+            super().handle_error(request, client_address)
 
 
 def _tls_context(identity: Identity) -> ssl.SSLContext:
