@@ -137,7 +137,7 @@ def test_an_application_searches_the_existing_collection_as_before(backend: Back
         for text, key in (("text: two", 2), ("text: four", 4)):
             (found,) = client.search(
                 before["indexing"]["collection"],
-                data=[rows_as_before({}, [text], None)[0]["vector"]],
+                data=[list(rows_as_before({}, [text], None)[0]["vector"])],
                 anns_field="vector",
                 limit=1,
                 filter='_ab_stream == "tickets" and status == "new"',
