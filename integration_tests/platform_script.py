@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SOURCE = PROGRAM.with_name("source-zendesk-stub")
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds to wait for what must come at once; not a measurement, the machine may be busy."""
 
 End = Literal["close", "terminate"]
@@ -41,7 +41,6 @@ class Outcome:
     states: Sequence[Message]
     """As they came back."""
     error: Message | None
-    logs: Sequence[str]
     states_while_open: int
     """States that came before the input was closed."""
 
@@ -167,9 +166,9 @@ class _Run:
 
     def wait_for_a_state(self) -> None:
         """Leave the input open until a state has come."""
-        came = self._a_state_came.wait(PATIENCE)
-        if self._breach is None and not came:
-            raise Breach(f"A state leaves while the input is open: none came in {PATIENCE:.0f} s.")
+        self._a_state_came.wait(PATIENCE)
+        if self._breach is None and not self._states():
+            raise Breach(f"A state leaves while the input is open: none came in {PATIENCE:.0f} s, or before the end.")
 
     def end(self, end: End) -> Outcome:
         """Close the input, or terminate the process, and hear it to its end."""
@@ -185,8 +184,7 @@ class _Run:
         exit_code = self._process.wait(PATIENCE)
         self._stderr.seek(0)
         self._judge.ended(exit_code, self._stderr.read().decode())
-        logs = [message["log"]["message"] for message in self._messages if message["type"] == "LOG"]
-        return Outcome(exit_code, self._states(), self._judge.conversation.error, logs, states_while_open)
+        return Outcome(exit_code, self._states(), self._judge.conversation.error, states_while_open)
 
     def _states(self) -> list[Message]:
         return [message["state"] for message in list(self._messages) if message["type"] == "STATE"]
@@ -199,7 +197,8 @@ class _Run:
         except BaseException as breach:  # noqa: BLE001 - raised by the main thread
             self._breach = breach
             self._process.kill()
-            self._a_state_came.set()
+        finally:
+            self._a_state_came.set()  # or never will
 
     def _hear(self, line: bytes) -> None:
         is_state = b'"STATE"' in line
