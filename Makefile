@@ -13,6 +13,10 @@ export UV_HTTP_TIMEOUT ?= 180
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
+# Python is told to keep no bytecode: each start would compile what it imports anew, 2 s of CPU with pymilvus
+ifdef PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE ?= 1
+endif
 
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full lint types format spec lock clean

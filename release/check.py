@@ -20,7 +20,7 @@ from pathlib import Path
 
 from packaging.metadata import Metadata
 
-from release.environments import LOCK, ROOT, UV, built, run
+from release.environments import LOCK, ROOT, UV, built, environment
 
 WORK = ROOT / ".release"
 EXAMPLES = ROOT / "examples"
@@ -100,10 +100,8 @@ def _version_of(interpreter: str) -> str:
 def _installed(version: str, interpreter: str, wheel: Path) -> Path:
     """The folder of the commands of an environment with the wheel."""
     folder = WORK / version
-    run([UV, "venv", "--quiet", "--clear", "--python", interpreter, str(folder)])
-    install = [UV, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), "--constraint", str(LOCK)]
-    run([*install, f"{wheel}[local]"])
-    return folder / "bin"
+    shutil.rmtree(folder, ignore_errors=True)  # what is tried out is what was built now
+    return environment(folder, interpreter, [["--constraint", str(LOCK), f"{wheel}[local]"]]).parent
 
 
 def try_out(programs: Path) -> None:

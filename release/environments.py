@@ -27,7 +27,8 @@ def environment(folder: Path, python: str, installs: Iterable[Sequence[str]]) ->
     if not stamp.exists() or stamp.read_text() != wanted:
         run([UV, "venv", "--quiet", "--clear", "--python", python, str(folder)])
         for arguments in installs:
-            run([UV, "pip", "install", "--quiet", "--python", str(interpreter), *arguments])
+            # bytecode of all that is there would cost more than the few starts
+            run([UV, "pip", "install", "--quiet", "--no-compile-bytecode", "--python", str(interpreter), *arguments])
         stamp.write_text(wanted)
     return interpreter
 

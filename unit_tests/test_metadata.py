@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from destination_milvus.config import specification
+from destination_milvus.embedding import cohere, openai_api
+
 ROOT = Path(__file__).parents[1]
+ADDRESS = re.compile(r"host|url|base|endpoint", re.IGNORECASE)
+"""How options are called that hold an address."""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +38,27 @@ def test_the_base_image_is_pinned_by_its_digest(data: dict[str, Any]) -> None:
     """A tag can be moved, a digest cannot."""
     base_image = data["connectorBuildOptions"]["baseImage"]
     assert re.fullmatch(r"docker\.io/airbyte/python-connector-base:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", base_image)
+
+
+def test_every_host_that_is_reached_is_allowed(data: dict[str, Any]) -> None:
+    """Those that options name, and those that the embedding modules know: others the platform would shut off."""
+    allowed = set(data["allowedHosts"]["hosts"])
+    known = {urlsplit(address).hostname for address in (cohere.ADDRESS, openai_api.OPENAI_ADDRESS)}
+    code = "".join(path.read_text() for path in (ROOT / "destination_milvus").rglob("*.py"))
+    assert known == set(re.findall(r"https://(api\.[\w.]+)", code)), "a module has a new address"
+    options = {
+        f"${{{section}.{name}}}"
+        for section in ("embedding", "indexing")
+        for name, option in options_of(specification()["properties"][section])
+        if ADDRESS.search(name) and option["type"] == "string" and name != "server_name"
+    }
+    assert allowed == known | options
+
+
+def options_of(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Options of a section, those of its alternatives too."""
+    for alternative in (schema, *schema.get("oneOf", ())):
+        yield from alternative.get("properties", {}).items()
 
 
 def test_the_icon_is_a_square(data: dict[str, Any]) -> None:
