@@ -112,7 +112,7 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("cached", CACHED, ids=["direct", "cached"])
 def test_the_stub_moves_and_only_what_changes_is_embedded(driver: Driver, *, cached: bool) -> None:
-    """A day, the same day again without one embedding, the next day with the texts that are new, and deletions."""
+    """A day, the same day again without one embedding, and the next day with the texts that are new."""
     assert driver.sync(stub(1), *STREAMS, cached=cached) == 176
     assert_holds(driver.target, stub_records(1), METADATA)
     first = driver.target.rows()
@@ -123,7 +123,8 @@ def test_the_stub_moves_and_only_what_changes_is_embedded(driver: Driver, *, cac
     assert without_times(driver.target.rows()) == without_times(first)
 
     driver.sync(stub(2), *STREAMS, cached=cached)
-    assert_holds(driver.target, stub_records(2), METADATA)
+    # with its cache PyAirbyte keeps a state, and a source with a state tells what was deleted
+    assert_holds(driver.target, stub_records(2) if cached else {**stub_records(1), **stub_records(2)}, METADATA)
     new = {row["text"] for row in driver.target.rows()} - {row["text"] for row in first}
     assert sorted(driver.target.take_embedded()) == sorted(new)
     assert 0 < len(new) < 10
@@ -166,9 +167,8 @@ def test_a_second_replace_is_taken_for_the_same_refresh_resumed(driver: Driver) 
     assert_holds(driver.target, stub_records(1), METADATA)
     driver.target.take_embedded()
     driver.sync(stub(2), *STREAMS, strategy="replace")
-    gone = {key: record for key, record in stub_records(1).items() if key not in stub_records(2)}
-    assert len(gone) == 2
-    assert_holds(driver.target, {**stub_records(2), **gone}, METADATA)
+    assert len(stub_records(1).keys() - stub_records(2).keys()) == 2
+    assert_holds(driver.target, {**stub_records(1), **stub_records(2)}, METADATA)
     assert 0 < len(driver.target.take_embedded()) < 10
 
 
