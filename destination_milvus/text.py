@@ -329,16 +329,19 @@ def markdown(html: str) -> str:
 
     What cannot be converted stays as it is: a text with markup in it is found, a missing one is not.
     """
-    from html_to_markdown import ConversionOptions, convert  # noqa: PLC0415 - only where html_fields is set
+    from html_to_markdown import ConversionOptions, PreprocessingOptions, convert  # noqa: PLC0415 - only for html_fields
 
     options = ConversionOptions(
         bullets="-",
         compact_tables=True,
         extract_metadata=False,
         inline_data_media="alt_text_only",
-        exclude_selectors=["svg"],
+        # drawings, and the signs beside headings that link to them
+        exclude_selectors=["svg", "a.headerlink"],
+        # a field is an article, not a page around one: its forms and lists of links are what its author wrote
+        preprocessing=PreprocessingOptions(preset="minimal"),
     )
-    html = clean(html)
+    html = _PREFORMATTED.sub(_without_links, clean(html))
     try:
         converted = convert(html, options).content
     except Exception:  # noqa: BLE001 - whatever the converter stumbles over, the record has a text
@@ -347,6 +350,13 @@ def markdown(html: str) -> str:
     return converted or (html if unescape(_TAG.sub("", html)).strip() else "")
 
 
+def _without_links(code: re.Match[str]) -> str:
+    """Code that shows what it is: in it, a link would become `[name](address)`, which is no code any more."""
+    return _LINK_TAG.sub("", code.group())
+
+
+_PREFORMATTED = re.compile(r"<pre\b[^<>]*>.*?</pre\s*>", re.DOTALL | re.IGNORECASE)
+_LINK_TAG = re.compile(r"</?a\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 

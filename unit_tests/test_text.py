@@ -223,6 +223,25 @@ def test_html_becomes_markdown() -> None:
     }
 
 
+def test_highlighted_code_stays_word_for_word() -> None:
+    """Documentation generators colour code with spans and link names in it; neither is part of the code."""
+    html = (
+        '<div class="highlight"><pre><span></span><span class="k">if</span> <span class="n">a</span><span class="p">['
+        '</span>i<span class="p">]</span>:\n    <a class="reference" href="api.html#run"><span>run</span></a>(*_b)\n</pre></div>'
+    )
+    assert markdown(html) == "```\nif a[i]:\n    run(*_b)\n```\n"
+
+
+def test_what_an_author_put_into_forms_and_lists_of_links_stays() -> None:
+    """The converter would take them for the furniture of a web page; mails stand in a form as a whole."""
+    html = "<nav><a href='#two'>Part two</a></nav><form><p>Dear customer</p></form><aside>Take care</aside>"
+    assert markdown(html) == "[Part two](#two)\n\nDear customer\n\nTake care\n"
+
+
+def test_signs_that_link_to_a_heading_go() -> None:
+    assert markdown('<h2>Install<a class="headerlink" href="#install">¶</a></h2>') == "## Install\n"
+
+
 def test_html_inside_objects_is_converted_and_the_record_left_alone() -> None:
     data = {
         "comments": [{"body": "<b>x</b>"}, {"body": None}, {"body": 1}],
