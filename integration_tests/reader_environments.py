@@ -8,16 +8,13 @@ files, which are there already.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from release.environments import LOCK, ROOT, UV, environment, run
+
 LOCKS = Path(__file__).parent / "readers"
 HOME = ROOT / ".readers"
-
-# not `python -m uv`, which installs into the environment that it runs in, whatever it is told
-UV = str(Path(sys.executable).with_name("uv"))
 
 OTHERWISE = {"langchain": frozenset[str](), "llamaindex": frozenset({"pymilvus"})}
 """The environments, and which packages each has in a version that is not the project's."""
@@ -25,21 +22,12 @@ OTHERWISE = {"langchain": frozenset[str](), "llamaindex": frozenset({"pymilvus"}
 
 def interpreter_of(name: str) -> Path:
     """The interpreter of an environment, made at the first call."""
-    folder = HOME / name
-    python, stamp = folder / "bin" / "python", folder / "complete"
-    lock = LOCKS / f"{name}.txt"
-    wanted = f"{sys.version}\n{lock.read_text()}"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        _run("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        install = ("pip", "install", "--quiet", "--python", str(python))
-        _run(*install, "--require-hashes", "--requirement", str(lock))
-        stamp.write_text(wanted)
-    return python
+    return environment(HOME / name, sys.executable, [["--require-hashes", "--requirement", str(LOCKS / f"{name}.txt")]])
 
 
 def renew() -> None:
     """Compile the locks anew."""
-    locked = (ROOT / "requirements.lock").read_text().replace("\\\n", "").splitlines()
+    locked = LOCK.read_text().replace("\\\n", "").splitlines()
     pins = [line.partition(" --hash")[0].rstrip() for line in locked if line[:1].isalnum()]
     HOME.mkdir(exist_ok=True)
     for name, otherwise in OTHERWISE.items():
@@ -48,11 +36,7 @@ def renew() -> None:
         compiled = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--generate-hashes")
         compiled += ("--no-annotate", "--custom-compile-command", "python integration_tests/reader_environments.py")
         compiled += ("--constraint", str(constraints), "--output-file", str(LOCKS / f"{name}.txt"))
-        _run(*compiled, str(LOCKS / f"{name}.in"))
-
-
-def _run(*arguments: str) -> None:
-    subprocess.run([UV, *arguments], check=True)
+        run([UV, *compiled, str(LOCKS / f"{name}.in")])
 
 
 if __name__ == "__main__":

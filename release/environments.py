@@ -1,4 +1,4 @@
-"""Environments of their own: what only a release needs is kept out of `.venv`."""
+"""Environments of their own: what only a release, a benchmark or some tests need is kept out of `.venv`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+# not `python -m uv`, which installs into the environment that it runs in, whatever it is told
 UV = str(Path(sys.executable).with_name("uv"))
 
 
@@ -18,7 +19,7 @@ def environment(folder: Path, python: str, installs: Iterable[Sequence[str]]) ->
 
     Args:
         folder: where the environment is, or will be.
-        python: the interpreter to make it with.
+        python: the interpreter to make it with, or its version.
         installs: arguments of `uv pip install`, one call each; the files among them count by their content.
     """
     interpreter = folder / "bin" / "python"

@@ -227,7 +227,8 @@ def test_highlighted_code_stays_word_for_word() -> None:
     """Documentation generators colour code with spans and link names in it; neither is part of the code."""
     html = (
         '<div class="highlight"><pre><span></span><span class="k">if</span> <span class="n">a</span><span class="p">['
-        '</span>i<span class="p">]</span>:\n    <a class="reference" href="api.html#run"><span>run</span></a>(*_b)\n</pre></div>'
+        '</span>i<span class="p">]</span>:\n    <a class="reference" href="api.html#run"><span>run</span></a>(*_b)\n'
+        "</pre></div>"
     )
     assert markdown(html) == "```\nif a[i]:\n    run(*_b)\n```\n"
 
