@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE ?= 1
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality lint types format spec lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -72,6 +72,9 @@ bench: $(STAMP)  ## Benchmarks in some 20 minutes, into docs/performance.md; ARG
 
 bench-full: $(STAMP)  ## More runs and a million records
 	$(BIN)/python -m benchmarks --full $(ARGS)
+
+quality: $(STAMP)  ## Search quality and HTML conversion, into docs/search-quality.md; ARGS="--part search" for one
+	$(BIN)/python -m benchmarks.quality $(ARGS)
 
 lint: $(STAMP)  ## Style
 	$(BIN)/ruff check .

@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from release.environments import environment
 
 WORK = Path(__file__).parents[1] / ".bench"
 """Everything the benchmarks make, out of sight of git by a `.gitignore` of its own."""
@@ -32,28 +35,19 @@ def work_folder() -> Path:
 
 def baseline_python() -> Path:
     """The interpreter of the environment with Airbyte's pipeline, installed at the first call (about a minute)."""
-    folder = work_folder() / "baseline"
-    interpreter = folder / "bin" / "python"
-    stamp = folder / "requirements.txt"
-    wanted = (BASELINE / "requirements.txt").read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        # not `python -m uv`, which installs into the environment that it runs in, whatever it is told
-        uv = str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
-        source = str(BASELINE / "requirements.txt")
-        subprocess.run(
-            [uv, "pip", "install", "--quiet", "--python", str(interpreter), "--requirement", source], check=True
-        )
-        stamp.write_text(wanted)
-    return interpreter
+    return python_with("baseline", BASELINE / "requirements.txt")
+
+
+def python_with(name: str, requirements: Path) -> Path:
+    """The interpreter of an environment of its own with what a file asks for."""
+    return environment(work_folder() / name, sys.executable, [["--requirement", str(requirements)]])
 
 
 def paragraphs() -> list[str]:
     """Paragraphs of real text, each once, in the order of the pages (about 20 s at the first call)."""
     cached = work_folder() / "paragraphs.txt"
     if not cached.exists():
-        pages = _pages()
-        found = dict.fromkeys(text for page in pages for text in _paragraphs(page))
+        found = dict.fromkeys(text for page in pages() for text in _paragraphs(page))
         cached.write_text("\n".join(found))
     return cached.read_text().split("\n")
 
@@ -64,19 +58,28 @@ def _paragraphs(page: Path) -> list[str]:
     return [text for text in texts if len(text.split()) >= _MIN_WORDS]
 
 
-def _pages() -> list[Path]:
-    for root in (Path("/usr/share/doc") / PACKAGE, work_folder() / "corpus"):
-        if pages := sorted(root.rglob("*.html")):
-            return pages
-    return _unpacked()
+def pages() -> list[Path]:
+    """The HTML pages of the kernel's documentation, downloaded at the first call."""
+    installed = sorted((Path("/usr/share/doc") / PACKAGE).rglob("*.html"))
+    return installed or sorted(unpacked_package(PACKAGE).rglob("*.html"))
 
 
-def _unpacked() -> list[Path]:
-    folder = work_folder() / "corpus"
-    folder.mkdir(exist_ok=True)
-    if shutil.which("apt-get") is None:
-        raise SystemExit(f"The benchmarks' text is Debian's package {PACKAGE}: put its pages into {folder}.")
-    subprocess.run(["apt-get", "download", "-q", PACKAGE], cwd=folder, check=True)
-    (archive,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
-    return sorted(folder.rglob("*.html"))
+def unpacked_package(name: str) -> Path:
+    """The files of one of Debian's packages, which is downloaded at the first call and not installed."""
+    folder = work_folder() / "packages" / name
+    if folder.exists():
+        return folder
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise SystemExit(f"The text is in Debian's package {name}: unpack its files into {folder}.")
+    with tempfile.TemporaryDirectory(dir=work_folder()) as partial:
+        command = ["apt-get", "download", "-q", name]
+        done = subprocess.run(command, cwd=partial, check=False, capture_output=True, text=True)
+        archives = list(Path(partial).glob("*.deb"))
+        if not archives:
+            reason = done.stderr.strip()
+            raise SystemExit(f"Debian's package {name} could not be downloaded (run `apt-get update`?): {reason}")
+        files = Path(partial) / "files"
+        subprocess.run(["dpkg-deb", "-x", str(archives[0]), str(files)], check=True)
+        folder.parent.mkdir(exist_ok=True)
+        files.rename(folder)
+    return folder

@@ -1,0 +1,179 @@
+"""One variant: synced by the connector into Milvus Lite, then asked every question."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks import inputs
+from benchmarks.installing import work_folder
+from benchmarks.quality import metrics
+from benchmarks.quality.sources import Pair
+from benchmarks.quality.variants import Search, Variant
+from destination_milvus import rows
+from destination_milvus.config import SPARSE_FIELD
+from destination_milvus.model import Vector
+
+STREAM = "articles"
+CONNECTOR = Path(sys.executable).with_name("destination-milvus")
+
+FETCHED = 50
+"""Chunks that a search fetches, to find the best ten records among them."""
+TOGETHER = 100
+"""Questions in a request."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query, and the record that answers it."""
+
+    text: str
+    vector: Vector
+    record_id: str
+    long: bool
+    """Whether the answer takes several chunks."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A variant under one way of searching."""
+
+    variant: str
+    search: Search
+    queries: str
+    """Which of the sets was asked."""
+    scores: metrics.Scores
+    long_mrr_10: float
+    """Over the queries whose answer is long."""
+    rows: int
+    megabytes: float
+    """Of the database on disk."""
+
+
+def folder() -> Path:
+    """Where databases and vectors are."""
+    path = work_folder() / "quality"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def source(pairs: Sequence[Pair]) -> Path:
+    """The articles as lines of the protocol, with the state at their end."""
+    path = folder() / "articles.jsonl"
+    with path.open("wb") as sink:
+        for pair in pairs:
+            data = {"id": pair.key, "source": pair.source, "title": pair.title, "body": pair.answer}
+            record = {"stream": STREAM, "data": data, "emitted_at": 1_767_312_000_000}
+            sink.write(orjson.dumps({"type": "RECORD", "record": record}) + b"\n")
+        body = {"stream_descriptor": {"name": STREAM}, "stream_state": {"cursor": 1}}
+        sink.write(orjson.dumps({"type": "STATE", "state": {"type": "STREAM", "stream": body}}) + b"\n")
+    return path
+
+
+def measured(
+    variant: Variant, source: Path, queries: Mapping[str, Sequence[Question]], embedding: dict[str, Any]
+) -> Iterator[Measured]:
+    """Sync a variant and search it in each of its ways for each of the sets of queries."""
+    database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
+    shutil.rmtree(database, ignore_errors=True)
+    _sync(variant, source, database, embedding)
+    megabytes = sum(file.stat().st_size for file in database.rglob("*") if file.is_file()) / 1e6
+    with _collection(database) as client:
+        count = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
+        for search, (name, questions) in itertools.product(variant.searches, queries.items()):
+            ranks = list(_ranks(client, search, questions))
+            long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
+            yield Measured(
+                variant=variant.name,
+                search=search,
+                queries=name,
+                scores=metrics.scores(ranks),
+                long_mrr_10=metrics.reciprocal_rank(long, 10),
+                rows=count,
+                megabytes=megabytes,
+            )
+
+
+def _sync(variant: Variant, source: Path, database: Path, embedding: dict[str, Any]) -> None:
+    config = {
+        "embedding": embedding,
+        "processing": dict(variant.processing),
+        "indexing": {
+            "host": str(database),
+            "collection": STREAM,
+            "auth": {"mode": "no_auth"},
+            "full_text_search": variant.full_text,
+        },
+        # the model is one, and two cores serve it: more requests at once would only wait, up to the timeout
+        "advanced": {"concurrency": 1},
+    }
+    path = database.with_suffix(".json")
+    path.write_text(json.dumps(config))
+    command = [str(CONNECTOR), "write", "--config", str(path), "--catalog", str(inputs.catalog(STREAM))]
+    with source.open("rb") as records:
+        done = subprocess.run(command, stdin=records, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"The sync of “{variant.name}” failed:\n{done.stdout[-2000:]}")
+
+
+@contextmanager
+def _collection(database: Path) -> Iterator[Any]:
+    from pymilvus import MilvusClient  # noqa: PLC0415 - two seconds, which `--help` need not wait
+
+    client = MilvusClient(str(database))
+    try:
+        client.load_collection(STREAM)
+        yield client
+    finally:
+        client.close()
+
+
+def _ranks(client: Any, search: Search, questions: Sequence[Question]) -> Iterator[int | None]:
+    """The rank of each question's record: records are ranked by their best chunk."""
+    ask = _SEARCHES[search]
+    for start in range(0, len(questions), TOGETHER):
+        asked = questions[start : start + TOGETHER]
+        for question, hits in zip(asked, ask(client, asked), strict=True):
+            records = metrics.first_of_each(hit["entity"][rows.RECORD_ID] for hit in hits)
+            yield metrics.rank(records, question.record_id)
+
+
+def _dense(client: Any, questions: Sequence[Question]) -> Any:
+    vectors = [list(question.vector) for question in questions]
+    return client.search(STREAM, data=vectors, anns_field="vector", limit=FETCHED, output_fields=[rows.RECORD_ID])
+
+
+def _words(client: Any, questions: Sequence[Question]) -> Any:
+    texts = [question.text for question in questions]
+    return client.search(STREAM, data=texts, anns_field=SPARSE_FIELD, limit=FETCHED, output_fields=[rows.RECORD_ID])
+
+
+def _both(client: Any, questions: Sequence[Question], *, dense: int, k: int) -> Any:
+    """Reciprocal rank fusion of BM25's ranking and the vectors', which may be counted several times."""
+    from pymilvus import AnnSearchRequest, RRFRanker  # noqa: PLC0415 - as above
+
+    vectors = [list(question.vector) for question in questions]
+    texts = [question.text for question in questions]
+    by_vector = [AnnSearchRequest(data=vectors, anns_field="vector", param={}, limit=FETCHED) for _ in range(dense)]
+    by_words = AnnSearchRequest(data=texts, anns_field=SPARSE_FIELD, param={}, limit=FETCHED)
+    return client.hybrid_search(
+        STREAM, reqs=[*by_vector, by_words], ranker=RRFRanker(k), limit=FETCHED, output_fields=[rows.RECORD_ID]
+    )
+
+
+_SEARCHES: dict[Search, Callable[[Any, Sequence[Question]], Any]] = {
+    "dense": _dense,
+    "BM25": _words,
+    "hybrid, RRF": lambda client, questions: _both(client, questions, dense=1, k=60),
+    "hybrid, RRF 3:1": lambda client, questions: _both(client, questions, dense=3, k=5),
+}
