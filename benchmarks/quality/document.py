@@ -76,6 +76,7 @@ def renew() -> None:
     parts: dict[str, list[str]] = {
         "search": [*_SEARCH_HEAD, *(_search_row(*pair) for pair in found)],
         "html": [*_HTML_HEAD, *map(_html_row, stored.get("html", {}).values())],
+        "pages": list(_pages(stored.get("html", {}))),
         "corpus": list(_corpus_rows(stored["corpus"]["corpus"])) if "corpus" in stored else [],
         "runs": list(_runs(stored)),
     }
@@ -124,6 +125,11 @@ def _html_row(result: Mapping[str, Any]) -> str:
     left = f"{result['tokens_after'] / result['tokens_before']:.1%}"
     cells = [result["converter"], f"{result['seconds_per_megabyte']:.2f}", str(result["failures"]), *shares, left]
     return _row(cells)
+
+
+def _pages(results: Mapping[str, Any]) -> Iterator[str]:
+    for pages, megabytes in sorted({(result["pages"], result["megabytes"]) for result in results.values()}):
+        yield f"{pages:,} articles, {megabytes:.1f} MB:"
 
 
 def _share(there: int, kept: int) -> str:

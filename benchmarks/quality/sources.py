@@ -246,9 +246,8 @@ def _construction() -> Iterator[Pair]:
     name, _, version = CONSTRUCTION.partition("==")
     folder = work_folder() / "packages" / f"{name}-{version}"
     if not folder.exists():
-        uv = str(Path(sys.executable).with_name("uv"))
         subprocess.run(
-            [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), CONSTRUCTION], check=True
+            [UV, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), CONSTRUCTION], check=True
         )
     (data,) = folder.glob("*/data/faq-en.json")
     for item in json.loads(data.read_text())["questions"]:
