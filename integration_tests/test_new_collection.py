@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from destination_milvus import store
+from destination_milvus.columns import NO_COLUMNS
 from destination_milvus.config import parse
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError
@@ -41,7 +42,7 @@ def test_a_creation_that_was_interrupted_is_completed(backend: Backend) -> None:
     parsed = parse(conf)
     model = create_embedder(parsed.embedding, parsed.advanced)
     client = store.connect(parsed.indexing)
-    store.create_collection(client, parsed, dimensions=model.dimensions, model=model.identity)
+    store.create_collection(client, parsed, dimensions=model.dimensions, model=model.identity, choice=NO_COLUMNS)
     client.close()
     backend.release()
     write(conf, TICKETS, [record({"id": 1, "subject": "Printer"}), state(1)])
