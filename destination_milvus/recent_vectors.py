@@ -17,8 +17,8 @@ Answers: TypeAlias = "dict[str, Vector | Refusal]"
 class RecentVectors:
     """What the model answered last, by text hash. Called from several threads at once."""
 
-    BYTES = 32 * 1024 * 1024
-    """5,000 vectors of 1,536 dimensions. Texts that repeat in a sync are templates and empty forms: a few, often."""
+    BYTES = 16 * 1024 * 1024
+    """2,700 vectors of 1,536 dimensions. Texts that repeat in a sync are templates and empty forms: a few, often."""
 
     def __init__(self, most_bytes: int = BYTES) -> None:
         self._most_bytes = most_bytes

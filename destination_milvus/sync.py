@@ -369,27 +369,25 @@ class Sync:
 class AbsentRecords:
     """Knows, of streams that were empty when the sync began, which records were not written since.
 
-    They need no look at what is stored, and that look is a third of the cost of a first sync. A hash takes the place of
-    the key: where two keys share one, the second is looked up for nothing.
+    They need no look at what is stored, and that look is a third of the cost of a first sync. One bit stands for a
+    record, by its hash: where two records share one, the second is looked up for nothing.
     """
 
-    MOST_KEYS = 1_000_000
-    """Some 60 MB; a stream with more is looked up from there on."""
+    BITS = 2**26
+    """8 MiB, whatever the size of the sync: of a million records 1.5 % share a bit, of ten million 14 %."""
 
     def __init__(self, empty_streams: Iterable[StreamName]) -> None:
-        self._written: dict[StreamName, set[int]] = {stream: set() for stream in empty_streams}
+        self._streams = frozenset(empty_streams)
+        self._written = bytearray(self.BITS // 8 if self._streams else 0)
 
     def marked(self, stream: StreamName, change: Change) -> Change:
         """The change, told that its record is not stored where that is known; from now on it may be."""
-        written = self._written.get(stream)
-        if written is None:
+        if stream not in self._streams:
             return change
-        known = hash(change.key.record_id)
-        absent = known not in written
-        written.add(known)
-        if len(written) >= self.MOST_KEYS:
-            del self._written[stream]
-        return replace(change, known_absent=True) if absent and isinstance(change, Upsert) else change
+        place, bit = divmod(hash(change.key) % self.BITS, 8)
+        may_be_written = self._written[place] & (1 << bit)
+        self._written[place] |= 1 << bit
+        return replace(change, known_absent=True) if not may_be_written and isinstance(change, Upsert) else change
 
 
 @dataclass

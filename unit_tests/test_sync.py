@@ -637,11 +637,17 @@ def test_a_stream_that_was_empty_is_looked_up_only_where_this_sync_wrote(monkeyp
     assert run.stored == {"s_1": ["a"], "s_2": ["d"], "t_1": ["a"]}
 
 
-def test_what_is_remembered_of_a_first_sync_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AbsentRecords, "MOST_KEYS", 2)
-    absent = AbsentRecords([("s", None)])
-    marks = [absent.marked(("s", None), upsert(key)) for key in KEYS[:4]]
-    assert [isinstance(change, Upsert) and change.known_absent for change in marks] == [True, True, False, False]
+def test_records_that_share_a_bit_are_looked_up_and_never_taken_for_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered of a first sync is bounded: with eight bits, most of a hundred records meet another's."""
+    monkeypatch.setattr(AbsentRecords, "BITS", 8)
+    absent, keys = AbsentRecords([("s", None)]), [RecordKey("s", f"s_{number}") for number in range(100)]
+
+    def known_absent(key: RecordKey) -> bool:
+        change = absent.marked(("s", None), upsert(key))
+        return isinstance(change, Upsert) and change.known_absent
+
+    assert 1 <= sum(map(known_absent, keys)) <= 8
+    assert not any(map(known_absent, keys)), "all of them were written"
 
 
 def test_a_stream_with_skipped_records_is_not_swept(caplog: pytest.LogCaptureFixture) -> None:
