@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,9 +227,20 @@ def test_what_it_cannot_serve_is_refused_in_a_line(tmp_path: Path, refused: Call
 def test_it_ends_quietly_when_it_is_stopped(tmp_path: Path) -> None:
     """Control-C is how a server in a terminal is meant to end."""
     line = [PROGRAM, "serve", "--port", "0", "--ca-file", tmp_path / "ca.pem"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("Serving day 1 of tallyroost.zendesk.com on https://localhost:")
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+    # tests that run in the background of a shell ignore the signal, and so would the server
+    terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=terminal,  # noqa: PLW1509 - one call that takes no lock
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Serving day 1 of tallyroost.zendesk.com on https://localhost:")
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (process.returncode, stderr) == (0, "")
