@@ -218,7 +218,7 @@ def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_f
         metadata = {**metadata, META_CHANGES: [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]}
     if len(identity.metadata_bytes(metadata)) > MAX_DYNAMIC_BYTES:
         raise BadRecord(TOO_LARGE_TO_CUT, stream=key.stream, key=key.record_id)
-    return replace(built.document, metadata=metadata)
+    return replace(built.document, metadata=metadata) if changes else built.document
 
 
 def _noted(change: Mapping[str, Json]) -> dict[str, str]:

@@ -8,12 +8,12 @@ then do the states of a batch leave. So a state leaves after everything before i
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from uuid import uuid4
 
 from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
@@ -192,6 +192,8 @@ class Sync:
         self._batch = Batch(time.monotonic())
         self._counts = StateCounts()
         self._absent = AbsentRecords(empty_streams)
+        # seeded by the system once: to ask it for every record lets go of the GIL each time, and waits to get it back
+        self._random = random.Random()  # noqa: S311 - identities, no secrets
         self._statuses: dict[StreamName, str] = {}
         self._streams_with_skipped_records: set[StreamName] = set()
         self.progress = Progress()
@@ -260,7 +262,7 @@ class Sync:
             )
         self.progress.read += 1
         try:
-            change = change_of(record, plan, self._builders[stream], uuid4().hex, self._vector_field)
+            change = change_of(record, plan, self._builders[stream], self._random_id(), self._vector_field)
         except BadRecord as error:
             if not self._skips_bad_records:
                 raise
@@ -269,6 +271,9 @@ class Sync:
             return
         self._counts.accept(stream)
         self._batch.add(self._absent.marked(stream, change), record.size)
+
+    def _random_id(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
 
     def _skip(self, stream: StreamName, error: BadRecord) -> None:
         self.progress.skip(error)

@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import lru_cache
 from html import unescape
 from textwrap import indent
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
@@ -239,20 +240,23 @@ class DocumentBuilder:
         left out. Names that the collection uses get a trailing underscore.
         """
         selected = self._metadata_values(data)
-        protected = {path for path in selected if path in self.protected or path.split(".")[0] in self.protected}
         # as in Airbyte's connector, a mapped field replaces one that has the name already
         mapped = {self.names[path]: path for path in selected if path in self.names}
         sources = {**{path: path for path in selected if path not in self.names}, **mapped}
-        names = _free_names(sources, self.reserved)
+        names = _free_names(tuple(sources), self.reserved)
         changes: list[FieldChange] = []
         cleaned = ((names[name], _storable(selected[path], names[name], changes)) for name, path in sources.items())
         metadata = {name: value for name, value in cleaned if value is not None}
         changes += _fit(metadata, self.columns)
-        kept = {names[name] for name, path in sources.items() if path in protected}
-        changes += _shrink(metadata, self.metadata_bytes, kept)
+        if len(orjson.dumps(metadata)) > self.metadata_bytes:
+            protected = {names[name] for name, path in sources.items() if self._is_protected(path)}
+            changes += _shrink(metadata, self.metadata_bytes, protected)
         if self.partition is not None:
             metadata[PARTITION] = self.partition.of(metadata)
         return Metadata(metadata, tuple(dict.fromkeys(changes)))
+
+    def _is_protected(self, path: str) -> bool:
+        return path in self.protected or path.split(".", maxsplit=1)[0] in self.protected
 
     def _text_values(self, data: Mapping[str, Json]) -> Iterator[tuple[Location, str, Json]]:
         """Place, name and value of each text, a place that several paths lead to once."""
@@ -395,7 +399,8 @@ def _listed(values: list[Json], depth: int) -> str:
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
 
-def _free_names(names: Iterable[str], reserved: frozenset[str]) -> dict[str, str]:
+@lru_cache(maxsize=64)  # the records of a stream have the same few sets of names
+def _free_names(names: tuple[str, ...], reserved: frozenset[str]) -> Mapping[str, str]:
     """A name in Milvus for each: its own where that can be, else made free with underscores."""
     wanted = {name: clean(name) or "_" for name in names}
     final = {name: name for name, want in wanted.items() if want == name and name not in reserved}
@@ -419,7 +424,7 @@ def _storable(value: Json, name: str, changes: list[FieldChange], depth: int = 1
         return None
     if isinstance(value, list):
         return [_storable(item, name, changes, depth + 1) for item in value]
-    names = _free_names(value, frozenset())
+    names = _free_names(tuple(value), frozenset())
     return {names[key]: _storable(item, name, changes, depth + 1) for key, item in value.items()}
 
 
@@ -455,8 +460,6 @@ def _fit(metadata: dict[str, Json], columns: Mapping[str, Column]) -> list[Field
 def _shrink(metadata: dict[str, Json], size: int, protected: set[str]) -> list[FieldChange]:
     """Bring `metadata` to `size` bytes, the largest values first; what is protected stays in any case."""
     excess = len(orjson.dumps(metadata)) - size
-    if excess <= 0:
-        return []
     changes: list[FieldChange] = []
     sizes = {name: len(orjson.dumps({name: value})) for name, value in metadata.items() if name not in protected}
     for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
