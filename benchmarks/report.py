@@ -64,8 +64,6 @@ MISSED = """## Where a target is not met
 - **The whole process, against the baseline.** 10,000 records take less time than starting and ending: the imports of
   airbyte_cdk, openai and pymilvus (which brings pandas) are seconds of CPU that nothing can overlap with under the GIL,
   and they come before the first record can be looked up.
-- **An identical re-sync** asks for no embedding and writes nothing. What is left is reading, cleaning and
-  fingerprinting each record, and a read of the heads for each batch.
 """
 
 

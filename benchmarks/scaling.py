@@ -27,9 +27,9 @@ class Costs:
     """Of a record of one chunk of 130 tokens and 1,536 dimensions, as docs/performance.md has them; seconds of CPU."""
 
     tokens: int = 130
-    prepare: float = 130e-6
+    prepare: float = 100e-6
     """Parse, document, chunk, hash: before its embedding request."""
-    finish: float = 210e-6
+    finish: float = 190e-6
     """Decode the vector, pack and send the row, count: after it."""
     milvus: float = 1000e-6
     """Of a Milvus 2.3.5 standalone server in the course of a million rows: upsert, flushing, compaction, indexes."""
