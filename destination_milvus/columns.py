@@ -57,7 +57,7 @@ NOTHING = Fitted(None, "NULLED")
 
 
 def fitted(value: Json, column: Column) -> Fitted:
-    """A metadata value as its column holds it; `value` is not null."""
+    """A metadata value as its column holds it; null fits no typed one."""
     if column.type is None:
         return Fitted(value)
     if column.type != "ARRAY":

@@ -19,7 +19,7 @@ import orjson
 
 from destination_milvus.columns import Column, fitted
 from destination_milvus.model import Document
-from destination_milvus.rows import MAX_PARTITION_BYTES, PARTITION, truncated
+from destination_milvus.rows import MAX_PARTITION_BYTES, PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,6 +127,9 @@ def _children(value: Json, step: str | re.Pattern[str]) -> Iterator[tuple[str | 
             yield from ((key, item) for key, item in value.items() if step.match(key))
 
 
+_PARTITION_COLUMN = Column(PARTITION, "VARCHAR", max_bytes=MAX_PARTITION_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """What decides about the partition of a record: a value of its stream, or one of its metadata fields."""
@@ -137,9 +140,7 @@ class Partition:
     def of(self, metadata: Mapping[str, Json]) -> str:
         """The value for a record, as a text; empty where it has none, or one that is no scalar."""
         value = self.stream if self.field is None else metadata.get(self.field)
-        if value is None or isinstance(value, list | dict):
-            return ""
-        return truncated(value if isinstance(value, str) else orjson.dumps(value).decode(), MAX_PARTITION_BYTES)
+        return fitted(value, _PARTITION_COLUMN).value or ""
 
 
 # --- the builder ------------------------------------------------------------------------------------------------------
