@@ -115,7 +115,7 @@ def _warn_of_long_chunks(config: Config, embedder: Embedder) -> None:
     if config.processing.chunk_size > most:
         logger.warning(
             "processing.chunk_size is %d, but the embedding model reads about %d tokens of a chunk: what follows them "
-            "is stored and not searched. Lower it.",
+            "is stored, and only full-text search (indexing.full_text_search) finds it.",
             config.processing.chunk_size,
             most,
         )

@@ -334,7 +334,7 @@ class Processing(_Model):
         ge=1,
         le=MAX_CHUNK_SIZE,
         title="Chunk size",
-        description="Most tokens (cl100k) of a chunk. 1,000 suits most models; at most 200 for the local model.",
+        description="Most tokens (cl100k) of a chunk. 1,000 suits most models; the local one reads some 200 of them.",
         examples=[1000, 200],
         json_schema_extra=_order(0),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from benchmarks.quality import converting, document, searching, sources
 from benchmarks.quality.sources import Pair
-from benchmarks.quality.variants import RECOMMENDED, VARIANTS
+from benchmarks.quality.variants import READ_WHOLE, VARIANTS
 from benchmarks.quality.vectors import RememberedVectors, configuration, serving
 from destination_milvus.tokenizer import count_tokens
 
@@ -55,7 +55,7 @@ def _queries(
             text=text,
             vector=vector,
             record_id=f"{searching.STREAM}_{key}",
-            long=count_tokens(sources.plain(answers[key])) > RECOMMENDED["chunk_size"],
+            long=count_tokens(sources.plain(answers[key])) > READ_WHOLE,
         )
         for (text, key), vector in zip(labelled, embedded, strict=True)
     ]

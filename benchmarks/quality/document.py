@@ -72,7 +72,7 @@ def renew() -> None:
     questions, terms = stored.get("questions", {}), stored.get("terms", {})
     names = [f"{variant.name}; {search}" for variant in VARIANTS for search in variant.searches]
     found = [(questions[name], terms[name]) for name in names if name in questions and name in terms]
-    full_text = {variant.name for variant in VARIANTS if variant.full_text}
+    sizes = {variant.name: variant.processing["chunk_size"] for variant in VARIANTS if variant.full_text}
     parts: dict[str, list[str]] = {
         "search": [*_SEARCH_HEAD, *(_search_row(*pair) for pair in found)],
         "html": [*_HTML_HEAD, *map(_html_row, stored.get("html", {}).values())],
@@ -81,7 +81,7 @@ def renew() -> None:
         "runs": list(_runs(stored)),
     }
     _replace(DOCUMENT, parts)
-    both = (_both_row(*pair) for pair in found if pair[0]["variant"] in full_text)
+    both = (_both_row(sizes[pair[0]["variant"]], *pair) for pair in found if pair[0]["variant"] in sizes)
     _replace(README, {"quality": [*_BOTH_HEAD, *both]})
 
 
@@ -90,8 +90,8 @@ _SEARCH_HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|",
 )
 _BOTH_HEAD = (
-    "| search | questions: recall@1 | recall@5 | MRR@10 | terms: recall@1 | recall@5 | MRR@10 | all: MRR@10 |",
-    "|---|---|---|---|---|---|---|---|",
+    "| chunks | search | questions: recall@1 | recall@5 | MRR@10 | terms: recall@1 | recall@5 | MRR@10 | all: MRR@10 |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 _HTML_HEAD = (
     "| converter | CPU s/MB | failures | code | table cells | links | headings | words | tokens left |",
@@ -109,10 +109,10 @@ def _search_row(questions: Mapping[str, Any], terms: Mapping[str, Any]) -> str:
     return _row(cells)
 
 
-def _both_row(questions: Mapping[str, Any], terms: Mapping[str, Any]) -> str:
+def _both_row(chunk_size: int, questions: Mapping[str, Any], terms: Mapping[str, Any]) -> str:
     scores = [result["scores"] for result in (questions, terms)]
     mean = sum(item["mrr_10"] * item["queries"] for item in scores) / sum(item["queries"] for item in scores)
-    return _row([questions["search"], *_figures(scores[0]), *_figures(scores[1]), f"{mean:.3f}"])
+    return _row([f"{chunk_size:,}", questions["search"], *_figures(scores[0]), *_figures(scores[1]), f"{mean:.3f}"])
 
 
 def _figures(scores: Mapping[str, float]) -> list[str]:

@@ -12,14 +12,17 @@ DENSE: tuple[Search, ...] = ("dense",)
 ALL: tuple[Search, ...] = ("dense", "BM25", "hybrid, RRF", "hybrid, RRF 3:1")
 
 RECOMMENDED: Mapping[str, Any] = {
-    "chunk_size": 200,
+    "chunk_size": 1000,
     "text_fields": ["title", "body"],
     "metadata_fields": ["id", "source"],
     "html_fields": ["body"],
     "context_fields": ["title"],
     "include_field_names": False,
 }
-"""What docs/search-quality.md advises for the local model."""
+"""What docs/search-quality.md advises."""
+
+READ_WHOLE = 200
+"""Tokens of the largest chunks that the local model reads to their end, more or less."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,33 @@ class Variant:
         return self.searches != DENSE
 
 
-def _changed(name: str, **changes: Any) -> Variant:
-    return Variant(name, {**RECOMMENDED, **changes})
+def _chunks(size: int, overlap: int = 0, searches: tuple[Search, ...] = DENSE) -> Variant:
+    changes = {"chunk_size": size, "chunk_overlap": overlap}
+    words = ", with full-text search" if searches != DENSE else ""
+    return Variant(f"chunks of {size}/{overlap}{words}", {**RECOMMENDED, **changes}, searches)
+
+
+def _small_chunks(name: str, **changes: Any) -> Variant:
+    """Articles in several chunks, where it shows what a change does to a chunk that is not the first."""
+    return Variant(f"200/0, {name}", {**RECOMMENDED, "chunk_size": READ_WHOLE, **changes})
 
 
 VARIANTS = (
-    Variant("recommended: title as context, Markdown, no field names, 200/0", RECOMMENDED),
-    Variant("the same, with full-text search", RECOMMENDED, ALL),
-    _changed("field names", include_field_names=True),
-    _changed("chunks of 500/0", chunk_size=500),
-    _changed("chunks of 1000/0", chunk_size=1000),
-    _changed("title in the first chunk only", context_fields=[]),
-    _changed("title in the first chunk only, field names", context_fields=[], include_field_names=True),
-    _changed("no title", context_fields=[], text_fields=["body"]),
-    _changed("no title, not chunked", context_fields=[], text_fields=["body"], chunk_size=8191),
-    _changed("HTML kept, title in the first chunk only", context_fields=[], html_fields=[]),
-    _changed("chunks of 200/50", chunk_overlap=50),
-    _changed("chunks of 100/0", chunk_size=100),
+    _chunks(1000, searches=ALL),
+    _chunks(READ_WHOLE, searches=ALL),
+    _chunks(1000),
+    _chunks(500),
+    _chunks(READ_WHOLE),
+    _chunks(150),
+    _chunks(100),
+    _chunks(READ_WHOLE, 50),
+    _small_chunks("field names", include_field_names=True),
+    _small_chunks("title in the first chunk only", context_fields=[]),
+    _small_chunks("title in the first chunk only, field names", context_fields=[], include_field_names=True),
+    _small_chunks("no title", context_fields=[], text_fields=["body"]),
+    _small_chunks("HTML kept, title in the first chunk only", context_fields=[], html_fields=[]),
+    Variant(
+        "no title, not chunked", {**RECOMMENDED, "context_fields": [], "text_fields": ["body"], "chunk_size": 8191}
+    ),
     Variant("nothing set but chunk_size: all fields, HTML, field names, 1000/0", {"chunk_size": 1000}),
 )
