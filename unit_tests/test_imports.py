@@ -59,6 +59,7 @@ OWNERS = {
     "pymilvus": {"store.py", "schema.py"},
     "milvus_lite": {"store.py"},
     "openai": {"embedding/openai_api.py"},
+    "throttled": {"embedding/pace.py"},
 }
 """The files that may import a library, so that nothing else can grow used to it."""
 
@@ -74,6 +75,7 @@ UNNEEDED_BY_SPEC = [
     "numpy",
     "tiktoken",
     "stamina",
+    "throttled",
     "destination_milvus.commands",
 ]
 

@@ -20,7 +20,7 @@ from destination_milvus.model import Refusal, Vector
 from destination_milvus.tokenizer import count_tokens
 
 if TYPE_CHECKING:
-    from destination_milvus.embedding.pace import Pace, Slot
+    from destination_milvus.embedding.pace import Pace
 
 logger = logging.getLogger("airbyte.embedding")
 
@@ -169,17 +169,17 @@ class EndpointEmbedder:
     def _request(self, batch: Sequence[Piece]) -> Answer:
         texts = [piece.text for piece in batch]
         # outside of the deadline: a low ceiling is no failure of the service
-        slots = [self._wait(texts)]
+        turns = [self._wait(texts)]
         answer = persist(
-            lambda: self._attempt(texts, slots[-1]), self._retries, lambda: slots.append(self._wait(texts))
+            lambda: self._attempt(texts, turns[-1]), self._retries, lambda: turns.append(self._wait(texts))
         )
         self._meter.add(texts=len(texts), tokens=answer.tokens)
         return answer
 
-    def _wait(self, texts: Sequence[str]) -> Slot:
+    def _wait(self, texts: Sequence[str]) -> int:
         return self._pace.wait(sum(map(count_tokens, texts)) if self._pace.counts_tokens else 0)
 
-    def _attempt(self, texts: Sequence[str], slot: Slot) -> Answer:
+    def _attempt(self, texts: Sequence[str], turn: int) -> Answer:
         self._meter.add(requests=1)
         try:
             return self._send(texts)
@@ -191,5 +191,5 @@ class EndpointEmbedder:
                 )
             # the others would only meet the same limit; a pause beyond the deadline ends in an error instead
             if error.wait is not None and error.wait <= self._retries.deadline:
-                self._pace.refused(slot, error.wait)
+                self._pace.refused(turn, error.wait)
             raise

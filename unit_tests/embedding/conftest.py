@@ -17,6 +17,7 @@ import pytest
 
 from destination_milvus.config import Advanced
 from destination_milvus.embedding.retries import Retries
+from unit_tests.embedding.clock import Clock, clock_of_the_limiter
 
 Reply = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
@@ -128,3 +129,10 @@ def advanced() -> Advanced:
 def quick() -> Retries:
     """Retries that a test can wait for."""
     return Retries(deadline=0.2, first_wait=0.001, longest_wait=0.02)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """Time that passes only where a pace waits."""
+    with clock_of_the_limiter() as clock:
+        yield clock

@@ -11,7 +11,7 @@ from destination_milvus.config import Advanced, Embedding
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import InternalError
 
-HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "tiktoken", "numpy", "stamina"}
+HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "tiktoken", "numpy", "stamina", "throttled"}
 
 CONFIGURATIONS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "openai", "openai_key": "k"}, "openai:text-embedding-3-small:1536"),

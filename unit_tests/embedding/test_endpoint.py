@@ -22,9 +22,12 @@ from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.model import Refusal, Vector
 from destination_milvus.tokenizer import count_tokens
+from unit_tests.embedding.clock import START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from unit_tests.embedding.clock import Clock
 
 QUICK = Retries(deadline=0.4, first_wait=0.001, longest_wait=0.02)
 
@@ -161,35 +164,33 @@ def test_a_pause_that_the_service_asks_for_holds_back_the_other_threads() -> Non
         assert first.result() == [vector("1")]
 
 
-def test_no_request_is_larger_than_the_ceiling_of_a_minute() -> None:
+def test_no_request_is_larger_than_the_ceiling_of_a_minute(clock: Clock) -> None:
     sender = Sender()
-    pace = Pace(None, 5, sleep=lambda _: None)
-    embedder(sender, tokens_per_minute=5, pace=pace).embed(texts(12))
+    embedder(sender, tokens_per_minute=5, pace=clock.pace(None, 5)).embed(texts(12))
     assert [len(sent) for sent in sender.sent] == [5, 5, 2]
 
 
-def test_repetitions_count_against_the_ceiling_too() -> None:
+def test_repetitions_count_against_the_ceiling_too(clock: Clock) -> None:
     sender = Sender()
     sender.failures = [RetryLater("Down.")]
-    slept: list[float] = []
-    pace = Pace(60, None, now=lambda: 0.0, sleep=slept.append)
-    embedder(sender, pace=pace).embed(["1"])
-    assert slept == [pytest.approx(1.0)]
+    embedder(sender, pace=clock.pace(60, None)).embed(["1"])
+    assert clock.time == pytest.approx(START + 1)
 
 
-def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     """The first refusal tells the rates; the log says so once."""
     caplog.set_level(logging.INFO, "airbyte")
     count_tokens("")  # loads the vocabulary, which takes longer than the deadline here
     sender = Sender()
     told = Rates(seconds_per_request=2.0, seconds_per_token=0.1)
     sender.failures = [RetryLater("Busy.", wait=0.0, rates=told) for _ in range(2)]
-    slept: list[float] = []
-    tested = embedder(sender, pace=Pace(None, None, now=lambda: 0.0, sleep=slept.append))
+    tested = embedder(sender, pace=clock.pace(None, None))
     for text in ("1", "2", "3"):
         tested.embed([text])
-    # the refused attempt that knew the rates gave its slot back, and the two texts after it wait for theirs
-    assert slept == pytest.approx([2.0, 4.0])
+    # the refused attempt that knew the rates is not counted, and the two texts after it wait their time
+    assert clock.time == pytest.approx(START + 4)
     said = [record.message for record in caplog.records if record.name == "airbyte.embedding"]
     assert len(said) == 1
     assert "limits this account to 30 requests and 600 tokens a minute" in said[0]
