@@ -8,7 +8,6 @@ beyond 64 bits into floats (docs/adr/0003). What a destination does not need to 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,7 +17,9 @@ import orjson
 from destination_milvus.errors import InternalError
 from destination_milvus.model import Json
 
-_MAY_EXCEED_64_BITS = re.compile(rb"[0-9]{19}")
+_ZERO_FOR_ALL_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_MAY_EXCEED_64_BITS = b"0" * 19
+"""After translation. That takes a sixth of the time of a regular expression, which would be most of the parsing."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -83,7 +84,8 @@ def parse(line: bytes, number: int) -> Message | None:
 def _loads(line: bytes, number: int) -> Mapping[str, Json]:
     try:
         # orjson rounds integers beyond 64 bits to floats; Python's parser keeps their digits
-        loaded = json.loads(line) if _MAY_EXCEED_64_BITS.search(line) else orjson.loads(line)
+        has_long_number = _MAY_EXCEED_64_BITS in line.translate(_ZERO_FOR_ALL_DIGITS)
+        loaded = json.loads(line) if has_long_number else orjson.loads(line)
     except (ValueError, RecursionError):
         loaded = _loads_leniently(line)
     if not isinstance(loaded, dict):
