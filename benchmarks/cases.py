@@ -206,13 +206,25 @@ def articles(bench: Bench) -> Iterator[Row]:
 def states(bench: Bench) -> Iterator[Row]:
     """A STATE after every 10 records, against one at the end."""
     runs, tickets = _size(bench).runs, Tickets(_size(bench).records, state_every=10)
-    few, many = [], []
     with bench.target("server") as target:
-        for _ in range(runs):
-            few.append(bench.ours(target, Job(target.host(), without_states(tickets).path())))
-            many.append(bench.ours(target, Job(target.host(), tickets.path())))
+        few, many = _by_turns(
+            runs,
+            lambda: bench.ours(target, Job(target.host(), without_states(tickets).path())),
+            lambda: bench.ours(target, Job(target.host(), tickets.path())),
+        )
     ratio = spread(many, lambda m: m.steady).median / spread(few, lambda m: m.steady).median
     yield _at_least("states", "records/s with a STATE every 10, against one STATE", ratio, 0.9)
+
+
+def _by_turns(
+    runs: int, one: Callable[[], Measured], other: Callable[[], Measured]
+) -> tuple[list[Measured], list[Measured]]:
+    """Each of the two so often, first the one and then the other begins: a server that has stored more is slower."""
+    measured: dict[Callable[[], Measured], list[Measured]] = {one: [], other: []}
+    for number in range(runs):
+        for sync in (one, other) if number % 2 == 0 else (other, one):
+            measured[sync].append(sync())
+    return measured[one], measured[other]
 
 
 # --- difficult endpoints ----------------------------------------------------------------------------------------------
@@ -242,11 +254,12 @@ def _share_of_limit(measured: Measured, tokens_per_minute: float) -> float:
 def failing_endpoint(bench: Bench) -> Iterator[Row]:
     """One request in five answered with 429 or 500: no failed sync, and no more time lost than the failures take."""
     runs, source = _size(bench).runs, Tickets(_size(bench).records).path()
-    good, bad = [], []
     with bench.target("server") as target:
-        for _ in range(runs):
-            good.append(bench.ours(target, Job(target.host(), source)))
-            bad.append(bench.ours(target, Job(target.host(), source), error_rate=0.2))
+        good, bad = _by_turns(
+            runs,
+            lambda: bench.ours(target, Job(target.host(), source)),
+            lambda: bench.ours(target, Job(target.host(), source), error_rate=0.2),
+        )
     ratio = spread(bad, lambda m: m.steady).median / spread(good, lambda m: m.steady).median
     failed = bad[0].endpoint.failed
     case, note = "failing endpoint", f" ({failed} of {bad[0].endpoint.requests} requests failed, no sync)"

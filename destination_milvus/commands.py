@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from destination_milvus import identity, milvus_errors, store
@@ -130,11 +130,11 @@ def write_stream(
     config: Config,
     catalog: Mapping[str, Json],
     stream: ByteStream,
-    emit: Callable[[bytes], None],
+    emit: Callable[[Sequence[bytes]], None],
     *,
     limits: Limits | None = None,
 ) -> None:
-    """A sync from a byte stream of protocol lines; `emit` takes each state that is durable, as a line.
+    """A sync from a byte stream of protocol lines; `emit` takes states as soon as they are durable, as lines.
 
     Args:
         config: parsed.
@@ -176,7 +176,7 @@ def _sync(
     plans: Mapping[StreamName, StreamPlan],
     milvus: store.MilvusStore,
     embedder: Embedder,
-    emit: Callable[[bytes], None],
+    emit: Callable[[Sequence[bytes]], None],
     limits: Limits | None,
 ) -> Sync:
     plans = _with_generations(plans, milvus)

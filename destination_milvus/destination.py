@@ -67,7 +67,7 @@ class DestinationMilvus(Destination):
         acknowledged: list[bytes] = []
         lines = (orjson.dumps(AirbyteMessageSerializer.dump(message)) + b"\n" for message in input_messages)
         catalog = ConfiguredAirbyteCatalogSerializer.dump(configured_catalog)
-        write_stream(parse(config), catalog, _Lines(lines), acknowledged.append)
+        write_stream(parse(config), catalog, _Lines(lines), acknowledged.extend)
         yield from (AirbyteMessageSerializer.load(orjson.loads(line)) for line in acknowledged)
 
 

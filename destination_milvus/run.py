@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -55,15 +55,15 @@ class Output:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def line(self, line: bytes) -> None:
-        """Write a line and flush it."""
+    def lines(self, lines: Sequence[bytes]) -> None:
+        """Write lines and flush them, all at once: each flush lets go of the GIL, and waits to get it back."""
         with self._lock:
-            self._stream.write(line + b"\n")
+            self._stream.write(b"".join(line + b"\n" for line in lines))
             self._stream.flush()
 
     def message(self, message: AirbyteMessage) -> None:
         """Write a message of the CDK's."""
-        self.line(orjson.dumps(AirbyteMessageSerializer.dump(message)))
+        self.lines([orjson.dumps(AirbyteMessageSerializer.dump(message))])
 
 
 class LogHandler(logging.Handler):
@@ -80,7 +80,7 @@ class LogHandler(logging.Handler):
         """Write a record."""
         level = AirbyteLogFormatter.level_mapping.get(record.levelno, Level.INFO)
         log = {"level": level.value, "message": filter_secrets(record.getMessage())}
-        self._output.line(_encoded({"type": "LOG", "log": log}))
+        self._output.lines([_encoded({"type": "LOG", "log": log})])
 
 
 class Terminated(BaseException):
@@ -125,7 +125,7 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
         return
     signal.signal(signal.SIGTERM, _terminate)
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), stdin, output.line)
+    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), stdin, output.lines)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
@@ -176,7 +176,7 @@ def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
     """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
     try:
         logger.error(error.message)
-        output.line(_encoded(_trace(error)))
+        output.lines([_encoded(_trace(error))])
     finally:
         os._exit(exit_code)
 

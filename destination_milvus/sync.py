@@ -174,7 +174,7 @@ class Sync:
         plans: Mapping[StreamName, StreamPlan],
         committer: Committer,
         builders: Mapping[StreamName, DocumentBuilder],
-        emit: Callable[[bytes], None],
+        emit: Callable[[Sequence[bytes]], None],
         *,
         limits: Limits,
         vector_field: VectorField | None = None,
@@ -306,10 +306,9 @@ class Sync:
         for error in committed.bad:
             self._skip(self._names[error.identifier], error)
             self._counts.refuse(self._names[error.identifier])
-        for acknowledgement in map(self._counts.settled, batch.states):
-            self._emit(
-                acknowledged(acknowledgement.state, records=acknowledgement.records, rejected=acknowledgement.rejected)
-            )
+        if batch.states:
+            settled = map(self._counts.settled, batch.states)
+            self._emit([acknowledged(each.state, records=each.records, rejected=each.rejected) for each in settled])
 
     def _drain(self) -> None:
         if self._batch:

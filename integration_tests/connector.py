@@ -67,7 +67,11 @@ def write(
     """
     states = [] if states is None else states
     stdin = io.BytesIO("".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass"))
-    write_stream(parse(config), configured, stdin, lambda line: states.append(json.loads(line)["state"]))
+
+    def emit(durable: Sequence[bytes]) -> None:
+        states.extend(json.loads(line)["state"] for line in durable)
+
+    write_stream(parse(config), configured, stdin, emit)
     return states
 
 

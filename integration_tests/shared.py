@@ -87,7 +87,7 @@ class SharedCollection:
         states: list[dict[str, Any]] = []
         try:
             write_stream(
-                settings, catalog, io.BytesIO(stdin), lambda line: states.append(json.loads(line)), limits=limits
+                settings, catalog, io.BytesIO(stdin), lambda lines: states.extend(map(json.loads, lines)), limits=limits
             )
         except DestinationError as error:
             return Outcome([message["state"] for message in states], error)

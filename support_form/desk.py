@@ -187,7 +187,7 @@ class Desk:
     def _store(self, ticket: Mapping[str, Json]) -> None:
         """A sync of one record. The state behind it comes back once the ticket is durable."""
         states: list[bytes] = []
-        write_stream(self._config, CATALOG, io.BytesIO(_messages(ticket)), states.append)
+        write_stream(self._config, CATALOG, io.BytesIO(_messages(ticket)), states.extend)
         if not states:
             raise TransientError("The ticket was not acknowledged.")
 

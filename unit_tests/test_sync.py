@@ -315,9 +315,9 @@ class Run:
             named, committer, dict.fromkeys(named, BUILDER), self.emit, limits=limits, empty_streams=empty_streams
         )
 
-    def emit(self, line: bytes) -> None:
-        """Take a line of standard output."""
-        self.lines.append(json.loads(line))
+    def emit(self, lines: Sequence[bytes]) -> None:
+        """Take lines of standard output."""
+        self.lines.extend(map(json.loads, lines))
 
     def of(self, *messages: dict[str, Any], end: bytes = b"") -> Run:
         """Run it over these messages."""
@@ -526,7 +526,7 @@ def test_the_batch_at_hand_is_not_begun_once_a_commit_has_failed() -> None:
 def test_a_failing_output_ends_the_sync() -> None:
     run = Run()
 
-    def broken(_: bytes) -> None:
+    def broken(_: Sequence[bytes]) -> None:
         raise BrokenPipeError
 
     run.sync._emit = broken
