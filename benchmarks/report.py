@@ -54,11 +54,11 @@ The first call installs the baseline's environment and downloads the text (35 MB
 MISSED = """## Where a target is not met
 
 - **Steady state on the server, against the baseline and against the slowest stage.** Connector, endpoint and Milvus
-  share two cores, and for most of a sync neither is idle. "Records/s if none of the cores ever waited" is the CPU that
-  the three take for a record, added up: no arrangement of the work gets beyond that on this machine, and ten times the
-  baseline lies beyond it. A stage alone has both cores to itself, so that its rate is no limit of a sync that runs all
-  of them at once. Where Milvus and the endpoint have cores of their own, the connector's share is what counts
-  ([scaling.md](scaling.md)).
+  share two cores, and for most of a sync neither is idle. "Records/s if none of the cores ever waited" is the least CPU
+  that each of the three was seen to take for a record, added up: no arrangement of the work gets beyond that on this
+  machine, and ten times the baseline lies beyond it. A stage alone has both cores to itself, so that its rate is no
+  limit of a sync that runs all of them at once. Where Milvus and the endpoint have cores of their own, the connector's
+  share is what counts ([scaling.md](scaling.md)).
 - **Milvus Lite, against the slowest stage.** Milvus Lite is Python in the connector's process: all stages share one
   GIL, and what they can reach together is "the stages one after the other".
 - **The whole process, against the baseline.** 10,000 records take less time than starting and ending: the imports of

@@ -513,12 +513,13 @@ class ThreadedHistory(History):
         """One process; returns the positions of the states that it emitted, and leaves the store dead if it failed."""
         emitted: list[int] = []
 
-        def emit(line: bytes) -> None:
-            if store.dead:
-                return
-            position = json.loads(line)["state"]["global"]["position"]
-            self.check_durable(store, log, start, position)
-            emitted.append(position)
+        def emit(lines: Sequence[bytes]) -> None:
+            for line in lines:
+                if store.dead:
+                    return
+                position = json.loads(line)["state"]["global"]["position"]
+                self.check_durable(store, log, start, position)
+                emitted.append(position)
 
         self.reader.knows(change_of(key, version, self.generation) for key, version in log)
         names: dict[StreamName, StreamPlan] = {
