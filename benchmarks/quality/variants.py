@@ -48,7 +48,7 @@ def _chunks(size: int, overlap: int = 0, searches: tuple[Search, ...] = DENSE) -
 
 def _small_chunks(name: str, **changes: Any) -> Variant:
     """Articles in several chunks, where it shows what a change does to a chunk that is not the first."""
-    return Variant(f"200/0, {name}", {**RECOMMENDED, "chunk_size": READ_WHOLE, **changes})
+    return Variant(f"{READ_WHOLE}/0, {name}", {**RECOMMENDED, "chunk_size": READ_WHOLE, **changes})
 
 
 VARIANTS = (
