@@ -213,9 +213,9 @@ def _limits(config: Config) -> Limits:
 def _with_generations(
     plans: Mapping[StreamName, StreamPlan], milvus: store.MilvusStore
 ) -> dict[StreamName, StreamPlan]:
-    newest = (lambda _: 0) if milvus.is_new else milvus.newest_generation
+    lowest = (lambda _: 0) if milvus.is_new else milvus.lowest_generation
     return {
-        name: plan if plan.generation is not None else resolved(plan, newest(plan.identifier))
+        name: plan if plan.generation is not None else resolved(plan, lowest(plan.identifier))
         for name, plan in plans.items()
     }
 

@@ -196,8 +196,15 @@ class VectorStore(Protocol):
     def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
         """Carry out a plan: every phase is acknowledged before the next starts, heads last."""
 
-    def newest_generation(self, stream: str) -> int:
-        """Highest generation stored for a stream; 0 where it has none."""
+    def lowest_generation(self, stream: str) -> int:
+        """Lowest generation stored for a stream; 0 where none is below that."""
 
     def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
-        """Delete what older generations left; returns how many records (keyed) went."""
+        """Delete what older generations left, and rows that no head vouches for.
+
+        Returns:
+            How many records went; 0 where nobody counts them.
+
+        Raises:
+            DestinationError: Milvus failed for good, or acknowledges deletions that have no effect.
+        """

@@ -42,9 +42,12 @@ class StreamPlan:
     protected: frozenset[str]
     """Top-level fields that are never altered: those of primary key and cursor."""
     generation: int | None
-    """Generation of the records; None where one past the newest stored generation is to be taken."""
+    """Generation of the records; None where one below the lowest stored generation is to be taken."""
     minimum_generation: int
     """Rows below it are swept once the stream is complete; 0 for no sweep."""
+    awaits_complete: bool = False
+    """Whether the stream is complete only once a status says so. A platform that counts generations sends COMPLETE for
+    every stream when the source has ended well, and nothing at all when the source has failed."""
 
 
 def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:
@@ -117,6 +120,7 @@ def _plan_stream(configured: Mapping[str, Json], name: StreamName, identifier: s
         protected=frozenset(path[0] for path in (*primary_key, cursor) if path),
         generation=generation,
         minimum_generation=minimum,
+        awaits_complete=configured.get("generation_id") is not None,
     )
 
 
@@ -134,12 +138,13 @@ def _generations(configured: Mapping[str, Json], *, overwrite: bool) -> tuple[in
     return generation, minimum
 
 
-def resolved(plan: StreamPlan, newest_generation: int) -> StreamPlan:
-    """The plan of an overwrite on a platform without generations: all that is stored is older than what comes."""
-    generation = newest_generation + 1
-    return StreamPlan(
-        plan.identifier, plan.mode, plan.primary_key, plan.protected, generation, minimum_generation=generation
-    )
+def resolved(plan: StreamPlan, lowest_generation: int) -> StreamPlan:
+    """The plan of an overwrite on a platform without generations: all that is stored is older than what comes.
+
+    Counted down from -1: the platform's own numbers, which may come one day, are never taken for one of these.
+    """
+    generation = lowest_generation - 1
+    return replace(plan, generation=generation, minimum_generation=generation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import orjson
 
@@ -222,7 +223,7 @@ def stale_heads_filter(stream: str, generation: int, minimum: int) -> str:
 
 
 def stale_rows_filter(stream: str, generation: int, minimum: int, *, dynamic: bool) -> str:
-    """All rows of older generations, for streams without keys; `dynamic` where the generation is no column."""
+    """All rows of older generations; `dynamic` where the generation is no column."""
     stale = older(generation, minimum)
     if dynamic:
         # what a comparison with an absent dynamic field gives differs between Milvus Lite and the server
@@ -230,9 +231,38 @@ def stale_rows_filter(stream: str, generation: int, minimum: int, *, dynamic: bo
     return f"{stream_filter(stream)} and {stale}"
 
 
-def newer_filter(stream: str, generation: int) -> str:
-    """Rows of a stream beyond a generation."""
-    return f"{stream_filter(stream)} and {GENERATION} > {generation}"
+def before_filter(stream: str, generation: int) -> str:
+    """Rows of a stream below a generation."""
+    return f"{stream_filter(stream)} and {GENERATION} < {generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """Primary keys from `low` on and before `high`, as texts: a page of a collection that needs no order of answers."""
+
+    low: str = ""
+    high: str | None = None
+
+    def filter(self, key_field: str) -> str:
+        """Rows whose primary key lies in the range."""
+        below = "" if self.high is None else f" and {key_field} < {literal(self.high)}"
+        return f"{key_field} >= {literal(self.low)}{below}"
+
+    def split(self) -> list[KeyRange]:
+        """Ranges that make up this one, by the next character of a digest."""
+        borders = [self.low, *(self.low + digit for digit in "123456789abcdef"), self.high]
+        return [KeyRange(low or "", high) for low, high in pairwise(borders)]
+
+
+def is_vouched_for(raw: Mapping[str, Json], chunks: Mapping[RecordKey, int], layout: Layout) -> bool:
+    """Whether a row belongs to its record, by the numbers of rows that the heads count.
+
+    A row that was copied under another key, or that was left behind when its stream had no key, belongs to none.
+    """
+    if raw.get(RECORD_ID) is None or raw.get(CHUNK) is None:
+        return False
+    record, number = record_of(raw), int(raw[CHUNK])
+    return number < chunks.get(record, 0) and raw[layout.key_field] == chunk_key(record, number)
 
 
 def record_of(raw: Mapping[str, Json]) -> RecordKey:

@@ -75,6 +75,9 @@ READ_PAGE = 500
 SWEEP_PAGE = 500
 """Records a round of the sweep; a query's window ends at 16,384 rows."""
 
+ROWS_PAGE = 10_000
+"""Rows a round where only their keys are read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -579,36 +582,76 @@ class MilvusStore:
         """Whether anything is stored of a stream."""
         return bool(self._query(rows.stream_filter(stream), [self._layout.key_field], limit=1))
 
-    def newest_generation(self, stream: str) -> int:
-        """Highest generation stored for a stream; 0 where it has none."""
-        newest = 0
+    def lowest_generation(self, stream: str) -> int:
+        """Lowest generation stored for a stream; 0 where none is below that."""
+        lowest = 0
         while True:
-            # a server of version 2.3 has no max(): climb, one read for each generation that is stored
-            newer = self._query(rows.newer_filter(stream, newest), [rows.GENERATION], limit=1)
-            if not newer:
-                return newest
-            newest = int(newer[0][rows.GENERATION])
+            # a server of version 2.3 has no min(): climb down, one read for each generation that is stored
+            below = self._query(rows.before_filter(stream, lowest), [rows.GENERATION], limit=1)
+            if not below:
+                return lowest
+            lowest = int(below[0][rows.GENERATION])
 
     def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
-        """Delete what older generations left; returns how many records went, 0 where they have no keys.
+        """Delete what older generations left, and rows that no head vouches for; returns how many records went.
 
         By heads and not by the generation of each row: that would leave rows without a head when it is interrupted,
-        and take rows from a record that did not change and whose head alone was renewed.
+        and take rows from a record that did not change and whose head alone was renewed. Where no record can have rows
+        of two generations, or none of an older one is to stay, it is by the generation, and 0 are told.
         """
-        if self._layout.auto_id or not keyed:
-            stale = rows.stale_rows_filter(stream, generation, minimum, dynamic=self._generation_is_dynamic)
-            self._delete_matching(stale)
+        stale_rows = rows.stale_rows_filter(stream, generation, minimum, dynamic=self._generation_is_dynamic)
+        if self._layout.auto_id or (not keyed and minimum >= generation):
+            self._delete_matching(stale_rows)
             return 0
-        swept = 0
-        while True:
-            stale = rows.stale_heads_filter(stream, generation, minimum)
-            heads = self._query(stale, [rows.STREAM, rows.RECORD_ID, rows.CHUNKS], SWEEP_PAGE)
-            if not heads:
-                return swept
-            counts = {rows.record_of(raw): int(raw[rows.CHUNKS]) for raw in heads}
-            self._delete(chunk_key(key, number) for key, count in counts.items() for number in range(1, count))
-            self._delete(chunk_key(key, 0) for key in counts)
-            swept += len(counts)
+        swept = self._sweep_heads(stream, rows.stale_heads_filter(stream, generation, minimum))
+        self._sweep_rows_without_head(stream, stale_rows)
+        return swept
+
+    def _sweep_heads(self, stream: str, stale: str) -> int:
+        """Take out the records of these heads, page by page, each head after its other rows."""
+        key_field = self._layout.key_field
+        swept, before = 0, frozenset[str]()
+        while heads := self._query(stale, [key_field, rows.STREAM, rows.RECORD_ID, rows.CHUNKS], SWEEP_PAGE):
+            page = frozenset(raw[key_field] for raw in heads)
+            self._require_progress(stream, page, before)
+            # a head that was copied under another key stands for no other rows: those are the original's
+            self._delete(
+                chunk_key(rows.record_of(raw), number)
+                for raw in heads
+                if raw[key_field] == chunk_key(rows.record_of(raw), 0)
+                for number in range(1, int(raw[rows.CHUNKS]))
+            )
+            self._delete(page)
+            swept, before = swept + len(page), page
+        return swept
+
+    def _sweep_rows_without_head(self, stream: str, stale: str) -> None:
+        """Take out of these rows those that no head vouches for: once no head is stale, all heads are of today.
+
+        What is vouched for stays and is found again by every query, so that pages are ranges of the primary key.
+        """
+        key_field = self._layout.key_field
+        fields = [key_field, rows.STREAM, rows.RECORD_ID, rows.CHUNK]
+        ranges, before = [rows.KeyRange()], frozenset[str]()
+        while ranges:
+            keys = ranges.pop()
+            found = self._query(f"{stale} and {keys.filter(key_field)}", fields, ROWS_PAGE)
+            records = {rows.record_of(raw) for raw in found if raw.get(rows.RECORD_ID) is not None}
+            chunks = {record: head.chunks for record, head in self.heads(records).items()}
+            unvouched = frozenset(raw[key_field] for raw in found if not rows.is_vouched_for(raw, chunks, self._layout))
+            self._require_progress(stream, unvouched, before)
+            self._delete(unvouched)
+            before = unvouched
+            if len(found) == ROWS_PAGE:
+                ranges += [keys] if unvouched else keys.split()
+
+    def _require_progress(self, stream: str, page: frozenset[str], before: frozenset[str]) -> None:
+        """Refuse to delete for ever what comes back each time."""
+        if page & before:
+            raise TransientError(
+                f'Sweeping stream "{stream}" makes no progress: {described(self._indexing.host)} acknowledges the '
+                "deletion of rows of older generations, and still has them. Check its health, then sync again."
+            )
 
     def _stored(self, raw: Mapping[str, Json]) -> StoredRow:
         return rows.stored_row(raw, self._layout)

@@ -356,16 +356,19 @@ class Sync:
             )
 
     def _is_complete(self, stream: StreamName) -> bool:
-        """An input without a single status (old platforms, hand-made messages) is complete when it ends."""
-        return not self._statuses or self._statuses.get(stream) == "COMPLETE"
+        """Without generations (old platforms, hand-made messages), an input without any status ends complete."""
+        if not self._statuses and not self._plans[stream].awaits_complete:
+            return True
+        return self._statuses.get(stream) == "COMPLETE"
 
     def _require_complete(self) -> None:
         incomplete = [stream for stream in self._plans if not self._is_complete(stream)]
         if incomplete:
             names = ", ".join(f'"{self._plans[stream].identifier}"' for stream in incomplete)
+            silent = "" if self._statuses else " No status COMPLETE came, which a catalog with generation_id asks for."
             raise TransientError(
                 f"The source did not complete: {names}. Everything that came is stored and acknowledged, and older "
-                "records were left in place; sync again.",
+                f"records were left in place; sync again.{silent}",
                 stream=incomplete[0],
             )
 

@@ -89,8 +89,11 @@ class Conversation:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether the source told how streams went, and one did not complete."""
-        return bool(self.statuses) and any(self.statuses.get(name) != "COMPLETE" for name in self.streams)
+        """Whether a stream did not complete: none was said to, where any status came or generations are counted."""
+        return any(
+            self.statuses.get(name) != "COMPLETE" and (self.statuses or configured.get("generation_id") is not None)
+            for name, configured in self.streams.items()
+        )
 
 
 LineRule: TypeAlias = Callable[[Conversation, Message], str | None]

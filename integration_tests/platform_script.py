@@ -1,8 +1,10 @@
 """A platform that follows a script: it starts source and destination, relays messages and judges each as it passes.
 
-It does what Airbyte's does to messages on their way: gives each STATE an integer `id`, moves streams into a namespace
-and their states back out of it, and keeps the states that came back for the next read. The processes are real, so are
-the pipes, and PYTHONUNBUFFERED is not set. The rules are in `platform_rules`.
+It does what Airbyte's does to messages on their way: of what the source says it forwards RECORD and STATE and nothing
+else, gives each STATE an integer `id`, moves streams into a namespace and their states back out of it, and keeps the
+states that came back for the next read. Once the source has ended with 0 it says COMPLETE of every configured stream;
+after a source that failed it says nothing, and closes the input just the same. The processes are real, so are the
+pipes, and PYTHONUNBUFFERED is not set. The rules are in `platform_rules`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ PATIENCE = 150.0
 """Seconds to wait for what must come at once; not a measurement, the machine may be busy."""
 
 End = Literal["close", "terminate"]
+
+
+class SourceFailed(Exception):
+    """The source has ended with another exit code than 0: raised by its lines, in the place of the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +75,43 @@ class Platform:
 
         Args:
             catalog: configured, as the source knows it.
-            lines: the source's output.
+            lines: the source's output; raises SourceFailed at its end where the source fails.
             wait: before the end, until a state has come back: it must not wait in a buffer for the end of the input.
             end: of the destination's input, or by SIGTERM.
 
         Raises:
             Breach: of the first rule that the destination breaks.
         """
-        run = _Run(self, _in_namespace_catalog(catalog, self.namespace))
+        catalog = _in_namespace_catalog(catalog, self.namespace)
+        run = _Run(self, catalog)
         try:
-            for line in lines:
-                run.send(self._relayed(line))
+            ended_well = self._relay(lines, run)
             if wait:
                 run.wait_for_a_state()
+            for configured in catalog["streams"] if ended_well else ():
+                run.send(_complete(configured["stream"]))
             outcome = run.end(end)
         finally:
             run.stop()
         self._save(outcome.states)
         return outcome
 
-    def _relayed(self, line: str) -> str:
-        """A line of the source's, as the destination gets it."""
+    def _relay(self, lines: Iterable[str], run: _Run) -> bool:
+        """Forward what the source says, and tell whether it ended well."""
         try:
-            message = json.loads(line)
-        except ValueError:
-            return line
-        if not isinstance(message, dict):
-            return line
-        if message.get("type") == "STATE":
+            for line in lines:
+                if (forwarded := self._forwarded(line)) is not None:
+                    run.send(forwarded)
+        except SourceFailed:
+            return False
+        return True
+
+    def _forwarded(self, line: str) -> str | None:
+        """A line of the source's, as the destination gets it; None for one that is not forwarded."""
+        message = json.loads(line)
+        if message["type"] not in {"RECORD", "STATE"}:
+            return None
+        if message["type"] == "STATE":
             message["state"]["id"] = next(self._ids)
         for descriptor in _descriptors(message):
             if self.namespace is not None:
@@ -114,11 +129,17 @@ class Platform:
                 newest[_stream(state)] = state
         self.saved_states = list(newest.values())
 
-    def read(self, catalog: Message, **config: Any) -> Iterator[str]:
+    def read(self, catalog: Message, *, killed_after: int | None = None, **config: Any) -> Iterator[str]:
         """The lines of `source-zendesk-stub read`, from the saved states on, each judged.
+
+        Args:
+            catalog: configured.
+            killed_after: so many records the source is killed; 0 is before its first one.
+            **config: of the source.
 
         Raises:
             Breach: a line is none that a source says.
+            SourceFailed: the source ended with another exit code than 0.
         """
         files = {"config": config, "catalog": catalog, "state": self.saved_states}
         command = [str(SOURCE), "read"]
@@ -128,10 +149,16 @@ class Platform:
             command += [f"--{name}", str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as source:
             assert source.stdout is not None
+            records = 0
             for line in source.stdout:
+                if killed_after is not None and records >= killed_after:
+                    source.kill()
+                    break
                 require_source_line(catalog, line)
+                records += json.loads(line)["type"] == "RECORD"
                 yield line.rstrip("\n")
-        assert source.returncode == 0, "the source failed"
+        if source.returncode != 0:
+            raise SourceFailed
 
 
 class _Run:
@@ -219,6 +246,13 @@ class _Run:
                     pipe.close()
 
 
+def _complete(stream: Message) -> str:
+    """What the platform says of a stream whose source has ended well."""
+    status = {"stream_descriptor": {"name": stream["name"], "namespace": stream.get("namespace")}, "status": "COMPLETE"}
+    trace = {"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": status}
+    return json.dumps({"type": "TRACE", "trace": trace})
+
+
 def _in_namespace_catalog(catalog: Message, namespace: str | None) -> Message:
     if namespace is None:
         return catalog
@@ -233,12 +267,10 @@ def _in_namespace_catalog(catalog: Message, namespace: str | None) -> Message:
 
 def _descriptors(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Wherever a message names a stream."""
-    if message.get("type") == "RECORD":
+    if message["type"] == "RECORD":
         yield message["record"]
-    if message.get("type") == "STATE" and message["state"].get("type") == "STREAM":
+    if message["type"] == "STATE" and message["state"].get("type") == "STREAM":
         yield message["state"]["stream"]["stream_descriptor"]
-    if message.get("type") == "TRACE" and message["trace"].get("type") == "STREAM_STATUS":
-        yield message["trace"]["stream_status"]["stream_descriptor"]
 
 
 def _stream(state: Message) -> str:

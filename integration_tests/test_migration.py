@@ -16,7 +16,7 @@ from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ModelMismatch
 from integration_tests import openai_endpoint
 from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, run, stream, write
+from integration_tests.connector import catalog, record, run, status, stream, write
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -164,7 +164,8 @@ def test_records_with_a_composite_key_stay_twice_until_a_refresh(backend: Backen
         ("tickets_1_en", "text: old"),
         ('tickets_["1","en"]', "text: new"),
     ]
-    write(conf, catalog(stream("tickets", **key, generation_id=1, minimum_generation_id=1)), [line])
+    refresh = catalog(stream("tickets", **key, generation_id=1, minimum_generation_id=1))
+    write(conf, refresh, [line, status("COMPLETE")])
     assert stored(backend, conf, "text") == [("text: new",)]
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, state, status, stream
+from integration_tests.connector import catalog, record, state, stream
 from integration_tests.milvus_server import MilvusServer
 from integration_tests.platform_rules import StoredRecord
-from integration_tests.platform_script import Platform, stored_records
+from integration_tests.platform_script import Platform, SourceFailed, stored_records
 
 ROOT = Path(__file__).parents[1]
 ZENDESK = json.loads((ROOT / "examples" / "catalog.json").read_text())
@@ -57,6 +57,18 @@ def generation(number: int, minimum: int, mode: str = "append_dedup", *names: st
     return catalog(*(stream(name, mode, **numbers) for name in names or ("tickets", "articles")))
 
 
+def failing(*lines: str) -> Iterator[str]:
+    """A source that says this, and then fails."""
+    yield from lines
+    raise SourceFailed
+
+
+def zendesk(number: int, minimum: int, mode: str) -> dict[str, Any]:
+    """The stub's catalog in one generation."""
+    numbers = {"generation_id": number, "minimum_generation_id": minimum, "sync_id": number}
+    return catalog(*({**configured, "destination_sync_mode": mode, **numbers} for configured in ZENDESK["streams"]))
+
+
 def tickets(*numbers: int, name: str = "tickets", version: str = "1") -> list[str]:
     """Records of one version."""
     return [record({"id": n, "subject": f"ticket {n}", "updated_at": version}, name) for n in numbers]
@@ -90,7 +102,7 @@ def test_days_of_the_stub_pass_every_rule(platform: Platform) -> None:
 
 @pytest.mark.server
 def test_what_nobody_knows_yet_is_passed_over_and_every_kind_of_state_comes_back(platform: Platform) -> None:
-    """Message types, status words and keys of tomorrow; states of streams, of all streams and of old sources."""
+    """Keys of tomorrow; states of streams, of all streams and of old sources. Other messages are not forwarded."""
     positions = {"stream_states": [{"stream_descriptor": {"name": "tickets"}, "stream_state": {"é": 1.5}}]}
     global_state = {"type": "GLOBAL", "global": {"shared_state": {"lsn": 2**64 + 1}, **positions}}
     lines = [
@@ -115,40 +127,66 @@ def test_what_nobody_knows_yet_is_passed_over_and_every_kind_of_state_comes_back
 
 @pytest.mark.server
 def test_a_reset_empties_its_stream_and_no_other(platform: Platform) -> None:
-    """The platform clears a stream by an overwrite that brings nothing, and says so with or without statuses."""
+    """The platform clears a stream by an overwrite that brings nothing and is complete."""
     lines = [*tickets(1, 2), *tickets(1, name="articles"), *tickets(1, name="users")]
     assert platform.sync(generation(1, 0, "append_dedup", "tickets", "articles", "users"), lines).exit_code == 0
-    outcome = platform.sync(generation(2, 2, "overwrite", "tickets"), [status("STARTED"), state(0), status("COMPLETE")])
+    outcome = platform.sync(generation(2, 2, "overwrite", "tickets"), [state(0)])
     assert (outcome.exit_code, len(outcome.states)) == (0, 1)
     assert [found.record_id for found in stored(platform)] == ["articles_1", "users_1"]
-    assert platform.sync(generation(2, 2, "overwrite", "articles"), [state(0)]).exit_code == 0
+    assert platform.sync(generation(2, 2, "overwrite", "articles"), []).exit_code == 0
     assert [found.record_id for found in stored(platform)] == ["users_1"]
 
 
 @pytest.mark.server
 def test_a_refresh_that_breaks_off_is_resumed_and_then_truncates(platform: Platform) -> None:
-    """INCOMPLETE: what came is stored and acknowledged, older records stay, a transient error.
+    """The source fails: what came is stored and acknowledged, older records stay, a transient error.
 
     The second attempt of the same generation ends it, and only then do older ones go.
     """
     platform.namespace = "support"
-    complete = [status("COMPLETE"), status("COMPLETE", "articles")]
-    first = [*tickets(1, 2, 3), *tickets(1, name="articles"), state(0), *complete]
+    first = [*tickets(1, 2, 3), *tickets(1, name="articles"), state(0)]
     assert platform.sync(generation(1, 0), first).exit_code == 0
 
-    started = [status("STARTED"), status("RUNNING"), *tickets(1, version="2"), state(0), status("INCOMPLETE")]
-    broken = platform.sync(generation(2, 2), [*started, status("COMPLETE", "articles")])
+    broken = platform.sync(generation(2, 2), failing(*tickets(1, version="2"), state(0)))
     assert (broken.exit_code, len(broken.states)) == (1, 1)
     assert broken.error is not None
     assert broken.error["failure_type"] == "transient_error"
     assert broken.error["stream_descriptor"] == {"name": "tickets", "namespace": "support"}
     versions = {found.record_id: found.version for found in stored(platform)}
-    assert versions == {"support_tickets_1": "2", "support_tickets_2": "1", "support_tickets_3": "1"}
+    old = {"support_articles_1": "1", "support_tickets_2": "1", "support_tickets_3": "1"}
+    assert versions == {"support_tickets_1": "2", **old}
 
-    resumed = [status("STARTED"), *tickets(2, version="2"), state(0), *complete]
-    assert platform.sync(generation(2, 2), resumed).exit_code == 0
+    assert platform.sync(generation(2, 2), [*tickets(2, version="2"), state(0)]).exit_code == 0
     versions = {found.record_id: found.version for found in stored(platform)}
     assert versions == {"support_tickets_1": "2", "support_tickets_2": "2"}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("mode", ["overwrite", "append_dedup"])
+def test_a_source_that_is_killed_takes_nothing_out(platform: Platform, mode: str) -> None:
+    """Before its first record and in the middle, of an overwrite and of a refresh; then it runs well, and truncates."""
+    options = {"tickets": 60, "articles": 20, "organizations": 4, "users": 8, "seed": 7, "state_frequency": 16}
+    assert platform.sync(zendesk(1, 0, mode), platform.read(ZENDESK, **options, day=1)).exit_code == 0
+    before = {found.record_id for found in stored(platform)}
+    assert len(before) == 80
+
+    platform.saved_states = []  # so a refresh begins
+    for killed_after in (0, 40):
+        read = platform.read(ZENDESK, **options, day=2, killed_after=killed_after)
+        outcome = platform.sync(zendesk(2, 2, mode), read)
+        assert outcome.exit_code == 1
+        assert outcome.error is not None
+        assert outcome.error["failure_type"] == "transient_error"
+        assert "The source did not complete" in outcome.error["message"]
+        assert before <= {found.record_id for found in stored(platform)}
+    assert platform.saved_states, "what came of it was acknowledged, and the next attempt goes on from there"
+
+    assert platform.sync(zendesk(2, 2, mode), platform.read(ZENDESK, **options, day=2)).exit_code == 0
+    platform.saved_states = []
+    whole = [json.loads(line) for line in platform.read(ZENDESK, **options, day=2)]
+    records = [message["record"] for message in whole if message["type"] == "RECORD"]
+    expected = {(f"{each['stream']}_{each['data']['id']}", each["data"]["updated_at"]) for each in records}
+    assert {(found.record_id, found.version) for found in stored(platform)} == expected
 
 
 @pytest.mark.server

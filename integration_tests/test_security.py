@@ -26,7 +26,7 @@ from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.store import connect
 from integration_tests.backends import Backend, config
 from integration_tests.certificates import Authority
-from integration_tests.connector import Finished, catalog, record, run, state, stream
+from integration_tests.connector import Finished, catalog, record, run, state, status, stream
 from integration_tests.milvus_server import MilvusServer, NoBuildError
 from integration_tests.openai_endpoint import serving
 from integration_tests.shared import PLACES, SharedCollection, shared_collection
@@ -450,7 +450,7 @@ def test_no_key_touches_another_record(place: SharedCollection) -> None:
         settings = {"generation_id": generation, "minimum_generation_id": generation if mode == "refresh" else 0}
         configured = catalog(*(stream(name, **settings) for name in chosen))
         lines = [record({"id": key, **data}, name=name) for name in chosen for key, data in changes.items()]
-        assert place.sync(configured, lines).error is None
+        assert place.sync(configured, [*lines, *(status("COMPLETE", name) for name in chosen)]).error is None
 
     def stored() -> dict[tuple[str, str], str]:
         return {(found["stream"], found["record_id"]): found["chunks"][0] for found in place.records()}

@@ -21,6 +21,7 @@ from destination_milvus.rows import (
     PRIMARY_KEY,
     STREAM,
     Layout,
+    is_vouched_for,
     record_of,
     stored_row,
 )
@@ -136,10 +137,10 @@ class FakeStore:
             else:
                 self._write((key, None) for key in phase.primary_keys)
 
-    def newest_generation(self, stream: str) -> int:
-        """As `VectorStore.newest_generation`."""
+    def lowest_generation(self, stream: str) -> int:
+        """As `VectorStore.lowest_generation`."""
         with self._call():
-            return max((row[GENERATION] for row in self.entities.values() if row[STREAM] == stream), default=0)
+            return min([0, *(row[GENERATION] for row in self.entities.values() if row[STREAM] == stream)])
 
     def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
         """As `VectorStore.sweep`, in pages of two heads."""
@@ -149,19 +150,24 @@ class FakeStore:
             older = found != generation if minimum >= generation else found < minimum
             return bool(row[STREAM] == stream and older)
 
-        if not keyed:
+        if not keyed and minimum >= generation:
             self._write([(key, None) for key, row in self.entities.items() if stale(row)])
             return 0
         swept = 0
-        while True:
-            with self._call():
-                heads = [row for row in self.entities.values() if row[CHUNK] == 0 and row[STREAM] == stream]
-                page = [row for row in heads if stale(row) or row[FINGERPRINT] == PENDING][:2]
-            if not page:
-                return swept
+        while page := self._stale_heads(stream, stale):
             self._write([(chunk_key(record_of(row), number), None) for row in page for number in range(1, row[CHUNKS])])
             self._write([(chunk_key(record_of(row), 0), None) for row in page])
             swept += len(page)
+        with self._call():
+            chunks = {record_of(row): row[CHUNKS] for row in self.entities.values() if row[CHUNK] == 0}
+            rows = [(key, row) for key, row in self.entities.items() if stale(row)]
+        self._write([(key, None) for key, row in rows if not is_vouched_for(row, chunks, self.layout)])
+        return swept
+
+    def _stale_heads(self, stream: str, stale: Callable[[Entity], bool]) -> list[Entity]:
+        with self._call():
+            heads = [row for row in self.entities.values() if row[CHUNK] == 0 and row[STREAM] == stream]
+            return [row for row in heads if stale(row) or row[FINGERPRINT] == PENDING][:2]
 
     def records(self) -> dict[RecordKey, dict[int, Entity]]:
         """All rows by record and number, as a reader would find them; no call."""

@@ -37,6 +37,8 @@ CATALOG = {
         {"stream": {"name": "log"}, "destination_sync_mode": "append"},
     ]
 }
+COUNTED = {"streams": [{**CATALOG["streams"][0], "generation_id": 2, "minimum_generation_id": 2}]}
+"""A catalog of a platform that counts generations."""
 STORED = StoredRecord("n_s", "n_s_1", "2", whole=True)
 
 
@@ -69,8 +71,8 @@ def status(word: str) -> str:
     return json.dumps({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": body}})
 
 
-def heard(*sent: str | dict[str, Any]) -> Judge:
-    judge = Judge(CATALOG)
+def heard(*sent: str | dict[str, Any], catalog: dict[str, Any] = CATALOG) -> Judge:
+    judge = Judge(catalog)
     for line in sent:
         judge.sent(line if isinstance(line, str) else json.dumps(line))
     return judge
@@ -173,6 +175,8 @@ def test_what_is_sent_meanwhile_may_be_there_or_not(
         (tells_why_it_failed, heard(), [error()], 0, ""),
         (answers_every_state, heard(state(1), state(2)), [answer(1, 0.0)], 0, ""),
         (answers_every_state, heard(state(1), status("INCOMPLETE")), [error()], 1, ""),
+        (answers_every_state, heard(state(1), catalog=COUNTED), [error()], 1, ""),  # its source has failed
+        (does_not_call_incomplete_complete, heard(record(1), catalog=COUNTED), [], 0, ""),
         (does_not_call_incomplete_complete, heard(status("INCOMPLETE")), [], 0, ""),
         (does_not_call_incomplete_complete, heard(status("COMPLETE")), [], 0, ""),  # and no word of the stream "log"
     ],
@@ -196,7 +200,7 @@ def test_a_sync_that_keeps_to_the_rules_breaks_none() -> None:
 
 
 def test_a_failure_may_leave_states_unanswered() -> None:
-    judge = heard(state(1))
+    judge = heard(state(1), status("COMPLETE"), catalog=COUNTED)
     judge.received(error())
     judge.ended(1, "")
 

@@ -65,9 +65,10 @@ def test_sync_modes_and_generations_become_plans(
     assert bool(plan.primary_key) == (plan.mode is WriteMode.DEDUP)
 
 
-def test_an_overwrite_without_generations_takes_one_past_the_newest_and_sweeps_the_rest() -> None:
-    plan = resolved(plan_of("overwrite", primary_key=ID, cursor_field=["at"]), newest_generation=4)
-    assert (plan.generation, plan.minimum_generation) == (5, 5)
+def test_an_overwrite_without_generations_counts_down_and_sweeps_the_rest() -> None:
+    """Below zero, where no number of the platform's can meet its own."""
+    plan = resolved(plan_of("overwrite", primary_key=ID, cursor_field=["at"]), lowest_generation=-4)
+    assert (plan.generation, plan.minimum_generation) == (-5, -5)
     assert (plan.identifier, plan.mode, plan.primary_key) == ("tickets", WriteMode.DEDUP, (("id",),))
     assert plan.protected == {"id", "at"}
 

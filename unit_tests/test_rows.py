@@ -68,8 +68,40 @@ def test_no_stream_name_can_widen_a_sweep(stream: str) -> None:
     )
     stale = rows.stale_rows_filter(stream, 7, 3, dynamic=False)
     assert literals_in(stale) == ([stream], "_ab_stream == ? and _ab_generation_id < 3")
-    newer = rows.newer_filter(stream, 7)
-    assert literals_in(newer) == ([stream], "_ab_stream == ? and _ab_generation_id > 7")
+    below = rows.before_filter(stream, -7)
+    assert literals_in(below) == ([stream], "_ab_stream == ? and _ab_generation_id < -7")
+
+
+@given(st.lists(st.sampled_from("0123456789abcdef"), max_size=3).map("".join), st.text(max_size=5))
+def test_a_split_range_covers_every_key_once(low: str, key: str) -> None:
+    """Whatever the key, of ours or of somebody else's; and each part is a filter that no key can widen."""
+
+    def covers(keys: rows.KeyRange, wanted: str) -> bool:
+        return keys.low <= wanted and (keys.high is None or wanted < keys.high)
+
+    for whole in (rows.KeyRange(), rows.KeyRange(low, low + "g"), rows.KeyRange(low)):
+        for wanted in (key, low + key):
+            assert sum(covers(part, wanted) for part in whole.split()) == covers(whole, wanted)
+    assert literals_in(rows.KeyRange(low, key).filter("pk")) == ([low, key], "pk >= ? and pk < ?")
+    assert literals_in(rows.KeyRange().filter("pk")) == ([""], "pk >= ?")
+
+
+def test_a_row_is_vouched_for_by_the_head_of_its_record_and_under_its_own_key() -> None:
+    """Left behind are rows beyond the head's count, of records without a head, copies, and rows of nobody's making."""
+    key, other = RecordKey("s", "s_1"), RecordKey("s", "s_2")
+
+    def row(record: RecordKey, number: int, **fields: Any) -> dict[str, Any]:
+        return {"_ab_stream": record.stream, "_ab_record_id": record.record_id, "_ab_chunk": number, **fields}
+
+    def vouched(raw: dict[str, Any]) -> bool:
+        return rows.is_vouched_for(raw, {key: 2}, LAYOUT)
+
+    assert vouched(row(key, 1, pk=identity.chunk_key(key, 1)))
+    assert not vouched(row(key, 2, pk=identity.chunk_key(key, 2)))
+    assert not vouched(row(key, 1, pk="a copy"))
+    assert not vouched(row(other, 1, pk=identity.chunk_key(other, 1)))
+    assert not vouched({"pk": "p", "_ab_stream": "s"})
+    assert not vouched({"pk": "p", "_ab_stream": "s", "_ab_record_id": "s_1"})
 
 
 def test_rows_without_a_generation_are_stale_where_it_is_a_dynamic_field() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -590,10 +591,10 @@ REFRESH = [plan("s", minimum=2), plan("t", minimum=2)]
 COMPLETE = [status("STARTED"), status("RUNNING"), record(1), status("COMPLETE")]
 
 
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "not counted"])
 @pytest.mark.parametrize(
     ("statuses", "swept", "incomplete"),
     [
-        ([], {"s", "t"}, []),
         ([status("COMPLETE"), status("COMPLETE", "t")], {"s", "t"}, []),
         ([status("COMPLETE"), status("INCOMPLETE", "t")], {"s"}, ["t"]),
         ([status("COMPLETE")], {"s"}, ["t"]),
@@ -601,12 +602,13 @@ COMPLETE = [status("STARTED"), status("RUNNING"), record(1), status("COMPLETE")]
         ([status("COMPLETE"), status("INCOMPLETE"), status("COMPLETE", "t")], {"t"}, ["s"]),
         ([status("INCOMPLETE"), status("COMPLETE"), status("COMPLETE", "t")], {"s", "t"}, []),
     ],
-    ids=["none at all", "both complete", "one incomplete", "one silent", "none complete", "taken back", "retried"],
+    ids=["both complete", "one incomplete", "one silent", "none complete", "taken back", "retried"],
 )
 def test_older_generations_are_swept_from_complete_streams_only(
-    statuses: list[dict[str, Any]], swept: set[str], incomplete: list[str]
+    statuses: list[dict[str, Any]], swept: set[str], incomplete: list[str], *, counted: bool
 ) -> None:
-    run = Run(filled("s", "t"), plans=REFRESH)
+    """Whether or not the catalog counts generations: where statuses come, they decide."""
+    run = Run(filled("s", "t"), plans=[replace(each, awaits_complete=counted) for each in REFRESH])
     messages = [record(1), record(1, stream="t"), *statuses, state(1)]
     if incomplete:
         names = ", ".join(f'"{name}"' for name in incomplete)
@@ -616,6 +618,22 @@ def test_older_generations_are_swept_from_complete_streams_only(
     assert run.stored.keys() == {"s_1", "t_1"} | ({"s_0", "t_0"} - {f"{stream}_0" for stream in swept})
     assert run.states == [1], "states leave in any case"
     assert run.sync.progress.swept == len(swept)
+
+
+@pytest.mark.parametrize("came", [[], [record(1), state(1)]], ids=["nothing came", "a record came"])
+def test_a_failing_source_never_empties_a_collection(came: list[dict[str, Any]]) -> None:
+    """A platform that counts generations closes the input without a word when the source has failed."""
+    run = Run(filled("s"), plans=[replace(REFRESH[0], awaits_complete=True)])
+    run.fails(TransientError, 'The source did not complete: "s"', *came)
+    assert "s_0" in run.stored
+    assert run.states == [1] * (len(came) // 2), "what came is stored and acknowledged"
+
+
+def test_without_generations_an_input_without_any_status_ends_complete() -> None:
+    """Old platforms and hand-made messages know no statuses."""
+    run = Run(filled("s", "t"), plans=REFRESH).of(record(1), record(1, stream="t"), state(1))
+    assert run.stored.keys() == {"s_1", "t_1"}
+    assert run.sync.progress.swept == 2
 
 
 def test_a_stream_that_was_empty_is_looked_up_only_where_this_sync_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
