@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from hashlib import blake2b
 
 import orjson
@@ -16,6 +17,10 @@ from destination_milvus.model import Document, Json, RecordKey
 DIGEST_BYTES = 16
 DIGEST_CHARACTERS = 2 * DIGEST_BYTES
 _PLAIN = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Rounds nothing."""
+_PLAIN_DIGITS = 400
+"""Whole numbers of more digits, which are none of a key's, are written with an exponent: it may have any size."""
 
 
 def stream_identifier(name: str, namespace: str | None) -> str:
@@ -26,8 +31,8 @@ def stream_identifier(name: str, namespace: str | None) -> str:
 def record_id(stream: str, key: Sequence[Json]) -> str:
     """What `_ab_record_id` holds: `{stream}_{key}`, the key of several columns as a JSON array.
 
-    Keys that differ have different ids, but for their type: 7 and "7" are one record, because columns change type at
-    their source. A text that Milvus cannot store as it is (NUL, lone surrogates) stands in JSON, in quotes.
+    Keys that differ have different ids, but for their type: 7, 7.0 and "7" are one record, because columns change type
+    at their source. A text that Milvus cannot store as it is (NUL, lone surrogates) stands in JSON, in quotes.
     """
     return f"{stream}_{_one(key[0]) if len(key) == 1 else canonical_json([_text(part) for part in key])}"
 
@@ -43,15 +48,29 @@ def is_unfit(text: str) -> bool:
 
 
 def _text(part: Json) -> str:
-    if isinstance(part, float) and not math.isfinite(part):
-        return str(part)  # JSON would make null of all of them
+    if isinstance(part, float):
+        return _number(part)
+    if isinstance(part, Decimal):
+        return _decimal(part)
     return part if isinstance(part, str) else canonical_json(part)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)  # JSON would make null of all of them
+    return _decimal(Decimal(repr(value))) if value.is_integer() else canonical_json(value)
+
+
+def _decimal(value: Decimal) -> str:
+    """All digits, and no zeros behind the point: one text for equal numbers, also for an int."""
+    value = _EXACT.normalize(value)
+    return str(int(value)) if 0 <= value.adjusted() < _PLAIN_DIGITS and value == value.to_integral() else str(value)
 
 
 def canonical_json(value: Json) -> str:
     """JSON with sorted keys and no blanks; what Milvus cannot store is escaped."""
     try:
-        text = orjson.dumps(value, option=_PLAIN).decode()
+        text = orjson.dumps(value, option=_PLAIN, default=_plain).decode()
     except TypeError:  # integers beyond 64 bits and lone surrogates: Python's own encoder knows them
         return _escaped(value)
     return text
@@ -60,7 +79,14 @@ def canonical_json(value: Json) -> str:
 def _escaped(value: Json) -> str:
     import json  # noqa: PLC0415 - the rare path
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> str:
+    """A decimal of more digits than a double holds, inside a key that is an object or a list."""
+    if not isinstance(value, Decimal):
+        raise TypeError
+    return _decimal(value)
 
 
 def chunk_key(record: RecordKey, number: int) -> str:

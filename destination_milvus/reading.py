@@ -6,14 +6,13 @@ instead of filling the memory.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from destination_milvus.errors import DestinationError, InternalError, TransientError
-from destination_milvus.protocol import Message, parse
+from destination_milvus.protocol import Message, parse, read_exactly
 
 BLOCK_BYTES = 64 * 1024
 """What a pipe holds on Linux: one read takes no more."""
@@ -99,7 +98,7 @@ def _numbered_lines(stream: ByteStream) -> Iterator[tuple[int, bytes | None]]:
 def _complete(line: bytes, number: int) -> bytes:
     """The last line lacks its line break: a whole message all the same, or an input that was cut off."""
     try:
-        json.loads(line)  # no beginning of a JSON object is one itself
+        read_exactly(line)  # no beginning of a JSON object is one itself
     except (ValueError, RecursionError):
         raise TransientError(
             f"The input ended in the middle of line {number}: the source or the platform broke off. What came before "

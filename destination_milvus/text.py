@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fnmatch import translate
 from functools import lru_cache
 from html import unescape
@@ -440,7 +441,7 @@ def _storable_scalar(value: Json, name: str, changes: list[FieldChange]) -> Json
     if isinstance(value, float) and not math.isfinite(value):
         changes.append(FieldChange(name, "NULLED", "DESTINATION_TYPECAST_ERROR"))
         return None
-    if isinstance(value, int) and value not in _INT64:
+    if isinstance(value, Decimal) or (isinstance(value, int) and value not in _INT64):
         # all digits stay, the number becomes a text: Airbyte has no other word for it
         changes.append(FieldChange(name, "TRUNCATED", "DESTINATION_TYPECAST_ERROR"))
         return str(value)

@@ -414,7 +414,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 MAKERS = [ROOT / "destination_milvus" / "rows.py", ROOT / "support_form" / "search.py"]
 SAFE = re.compile(
     r"[A-Z_.a-z]*[A-Z_]{2,}|(rows\.)?(literals?|older|stream_filter)\(.*\)|', '\.join\(.*literal\(.*\)"
-    r"|generation|minimum|stale"
+    r"|generation|minimum|stale|key_field"
 )
 """What may stand in a filter: names of fields, quoted literals, filters, and numbers by type."""
 

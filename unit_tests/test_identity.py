@@ -5,6 +5,8 @@ import math
 import subprocess
 import sys
 from array import array
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -17,13 +19,28 @@ from destination_milvus.model import Document, RecordKey
 COLLIDING = st.text('a_"\\[],01\0\ud800\udfffé ', max_size=5)
 """Names and keys of characters that a careless encoding would let collide."""
 
-PARTS = COLLIDING | st.integers(-2, 11) | st.sampled_from([2**53 + 1, 2**64, 10**25, -(10**25)]) | st.booleans()
+NUMBERS = (2**53 + 1, 2**64, 10**25, -(10**25), 1e25, -1.0, 0.5, -0.0, 1e-7, 1e300)
+DECIMALS = ("1234567890123456.01", "1234567890123456.02", "1234567890123456.010", f"1{'0' * 25}.0", "1e-400")
+PARTS = (
+    COLLIDING
+    | st.integers(-2, 11)
+    | st.integers(-2, 11).map(float)
+    | st.sampled_from([*NUMBERS, *map(Decimal, DECIMALS)])
+    | st.booleans()
+)
 KEYS = st.lists(PARTS, min_size=1, max_size=3)
 
 
 def as_texts(key: list[Any]) -> list[str]:
-    """A key but for its types: 7 and "7" are one."""
-    return [part if isinstance(part, str) else json.dumps(part) for part in key]
+    """A key but for its types: 7, 7.0 and "7" are one, and so are all ways to write a decimal."""
+    return [part if isinstance(part, str) else as_text(part) for part in key]
+
+
+def as_text(part: float | Decimal) -> str:
+    if isinstance(part, bool):
+        return json.dumps(part)
+    fraction = Fraction(str(part))
+    return str(fraction.numerator) if fraction.denominator == 1 else str(fraction)
 
 
 @given(KEYS, KEYS)
@@ -33,6 +50,9 @@ def as_texts(key: list[Any]) -> list[str]:
 @example(['"\\u0000"'], ["\0"])
 @example(["\ud800"], ["\\ud800"])
 @example([10**25], [1e25])
+@example([7], [7.0])
+@example([Decimal("1234567890123456.01")], [Decimal("1234567890123456.02")])
+@example([Decimal("1234567890123456.01")], [Decimal("1234567890123456.010")])
 def test_keys_that_differ_have_record_ids_that_differ(one: list[Any], other: list[Any]) -> None:
     assume(len(one) == len(other))  # a stream has one primary key
     equal = as_texts(one) == as_texts(other)
@@ -55,6 +75,14 @@ def test_a_record_id_can_be_stored_by_milvus(key: list[Any]) -> None:
         (["ключ 🗝"], "tickets_ключ 🗝"),
         ([True], "tickets_true"),
         ([1.5], "tickets_1.5"),
+        ([7.0], "tickets_7"),
+        ([-0.0], "tickets_0"),
+        ([1e22], "tickets_10000000000000000000000"),
+        ([Decimal("1234567890123456.01")], "tickets_1234567890123456.01"),
+        ([Decimal("20240101123456.78901220")], "tickets_20240101123456.7890122"),
+        ([Decimal("1E+1000")], "tickets_1E+1000"),
+        ([{"at": Decimal("1234567890123456.01")}], 'tickets_{"at":"1234567890123456.01"}'),
+        ([[Decimal("1234567890123456.0"), 2**64]], 'tickets_["1234567890123456",18446744073709551616]'),
         ([2**63], "tickets_9223372036854775808"),
         ([10**25], "tickets_10000000000000000000000000"),
         ([{"b": 1, "a": 2}], 'tickets_{"a":2,"b":1}'),

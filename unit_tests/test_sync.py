@@ -67,7 +67,7 @@ def test_a_deletion_that_is_taken_back_is_an_upsert() -> None:
 )
 def test_a_batch_is_full_by_records_or_text_or_bytes_or_states(limits: Limits, *, full: bool) -> None:
     made = batch(upsert(KEYS[0], "abc"), upsert(KEYS[0], "abc"), Delete(KEYS[1]))
-    made.add_state(Acknowledgement(State({}, None, 4), 0, 0))
+    made.add_state(Acknowledgement(State(b"", b"4444", None), 0, 0))
     assert made.is_full(limits) == full
 
 
@@ -75,7 +75,7 @@ def test_states_ride_in_a_batch_that_is_under_way_until_they_are_many_or_large()
     made = batch(upsert(KEYS[0]))
     limits = Limits(states=3, message_bytes=10)
     assert made.takes_states(limits)
-    made.add_state(Acknowledgement(State({}, None, 10), 0, 0))
+    made.add_state(Acknowledgement(State(b"", b"1010101010", None), 0, 0))
     assert not made.takes_states(limits)
     assert made.takes_states(Limits(states=2))
     assert not made.takes_states(Limits(states=1))
@@ -84,7 +84,7 @@ def test_states_ride_in_a_batch_that_is_under_way_until_they_are_many_or_large()
 def test_a_batch_of_nothing_is_none() -> None:
     assert not Batch(0.0)
     assert batch(Delete(KEYS[0]))
-    assert Batch(0.0, states=[Acknowledgement(State({}, None), 0, 0)])
+    assert Batch(0.0, states=[Acknowledgement(State(b"", b"", None), 0, 0)])
 
 
 # --- the window -------------------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ ONE, OTHER = ("one", None), ("other", "n")
 
 
 def stream_state(stream: tuple[str, str | None]) -> State:
-    return State({"state": {}}, stream)
+    return State(b"", b"", stream)
 
 
 def test_the_state_of_a_stream_counts_its_records_and_any_other_counts_all() -> None:
@@ -222,7 +222,7 @@ def test_the_state_of_a_stream_counts_its_records_and_any_other_counts_all() -> 
     counts.reject(OTHER)
 
     def numbers(stream: tuple[str, str | None] | None) -> tuple[int, int]:
-        answer = counts.acknowledgement(State({}, stream))
+        answer = counts.acknowledgement(State(b"", b"", stream))
         return answer.records, answer.rejected
 
     assert numbers(ONE) == (2, 0)
@@ -239,7 +239,7 @@ def test_a_record_refused_at_its_commit_moves_from_the_stored_to_the_rejected() 
     first = counts.settled(Acknowledgement(stream_state(ONE), records=2, rejected=1))
     assert (first.records, first.rejected) == (0, 3), "no more than there are"
     assert counts.settled(Acknowledgement(stream_state(OTHER), 5, 0)).rejected == 0
-    second = counts.settled(Acknowledgement(State({}, None), 5, 0))
+    second = counts.settled(Acknowledgement(State(b"", b"", None), 5, 0))
     assert (second.records, second.rejected) == (4, 1)
     assert counts.settled(Acknowledgement(stream_state(ONE), 5, 0)).rejected == 0
 
