@@ -16,12 +16,6 @@ SECONDS_BETWEEN_LINES = 10.0
 NAMED_BAD_RECORDS = 10
 """So many skipped records are named in the log; the others are counted."""
 
-MIN_RECORDS_FOR_CEILING = 100
-"""A sync is not judged by fewer records."""
-
-MOST_BAD = 0.5
-"""A larger share of bad records means that the configuration is wrong, not the records."""
-
 
 @dataclass
 class Progress:
@@ -55,11 +49,6 @@ class Progress:
             logger.warning("Skipped a record. %s.", error.message.rstrip("."))
         if self.bad == NAMED_BAD_RECORDS:
             logger.warning("Further skipped records are counted and not named.")
-
-    @property
-    def mostly_bad(self) -> bool:
-        """Whether so many records are bad that going on would help nobody."""
-        return self.read >= MIN_RECORDS_FOR_CEILING and self.bad > MOST_BAD * self.read
 
     def tick(self) -> None:
         """Write a line if the last one is old enough."""

@@ -45,6 +45,8 @@ class StreamPlan:
     """Generation of the records; None where one below the lowest stored generation is to be taken."""
     minimum_generation: int
     """Rows below it are swept once the stream is complete; 0 for no sweep."""
+    needs_key: bool = True
+    """Whether a record without a whole key is a bad one; else it is stored under an identity of its own."""
     awaits_complete: bool = False
     """Whether the stream is complete only once a status says so. A platform that counts generations sends COMPLETE for
     every stream when the source has ended well, and nothing at all when the source has failed."""
@@ -117,6 +119,8 @@ def _plan_stream(configured: Mapping[str, Json], name: StreamName, identifier: s
         identifier=identifier,
         mode=WriteMode.DEDUP if keyed else WriteMode.APPEND,
         primary_key=primary_key if keyed else (),
+        # a plain overwrite uses a key that the source defines, and nobody asked to deduplicate
+        needs_key=mode == "append_dedup",
         protected=frozenset(path[0] for path in (*primary_key, cursor) if path),
         generation=generation,
         minimum_generation=minimum,
@@ -170,20 +174,24 @@ def change_of(
     Raises:
         BadRecord: the record lacks its key or its vector, or either is unusable or too large.
     """
-    keyed = plan.mode is WriteMode.DEDUP
-    record_id = _record_id(record.data, plan) if keyed else random_id
-    key = RecordKey(plan.identifier, record_id)
-    if keyed and record.data.get(CDC_DELETED_AT):
+    record_id = _record_id(record.data, plan)
+    key = RecordKey(plan.identifier, record_id or random_id)
+    if record_id is not None and record.data.get(CDC_DELETED_AT):
         return Delete(key)
     if plan.generation is None:
         raise InternalError(f'Stream "{plan.identifier}" was read before its generation was known.')
     document = _document(record, builder, key, vector_field)
-    return Upsert(key, plan.generation, document, lookup=keyed)
+    return Upsert(key, plan.generation, document, lookup=record_id is not None)
 
 
-def _record_id(data: Mapping[str, Json], plan: StreamPlan) -> str:
+def _record_id(data: Mapping[str, Json], plan: StreamPlan) -> str | None:
+    """Of the record; None where it has none, and need not have one."""
+    if plan.mode is WriteMode.APPEND:
+        return None
     values = [_at(data, path) for path in plan.primary_key]
     absent = [".".join(path) for path, value in zip(plan.primary_key, values, strict=True) if value is None]
+    if absent and not plan.needs_key:
+        return None
     if absent:
         raise BadRecord(
             f"it has no value in its primary key ({', '.join(absent)}). Mend it at the source, choose another primary "

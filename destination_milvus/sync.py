@@ -16,13 +16,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from destination_milvus.commit import Committed, Committer
-from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
+from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
 from destination_milvus.model import Change, Delete, RecordKey, Upsert, VectorStore, WriteMode
 from destination_milvus.progress import Progress
 from destination_milvus.protocol import Message, Record, State, acknowledged
 from destination_milvus.reading import Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, change_of
 from destination_milvus.text import DocumentBuilder
+from destination_milvus.trial import Trial
 
 logger = logging.getLogger("airbyte.sync")
 
@@ -185,7 +186,7 @@ class Sync:
         self._store: VectorStore = committer.store
         self._skips_bad_records = committer.skip_bad_records
         self._builders = builders
-        self._emit = emit
+        self._trial = Trial(emit)
         self._limits = limits
         self._vector_field = vector_field
         self._window = Window(committer.commit, limits.batches_in_flight)
@@ -208,7 +209,7 @@ class Sync:
         try:
             self._take_in(inbox)
             self._drain()
-            self._stop_if_mostly_bad()
+            self._trial.judge(is_over=True)
         except DestinationError as error:
             if isinstance(error, BadRecord):
                 error.stream = self._names[error.identifier]
@@ -227,7 +228,7 @@ class Sync:
                 self._take(message)
             self._close_if_due()
             self._collect_finished()
-            self._stop_if_mostly_bad()
+            self._trial.judge()
             self.progress.tick()
 
     def _patience(self) -> float:
@@ -261,6 +262,7 @@ class Sync:
                 stream=stream,
             )
         self.progress.read += 1
+        self._trial.read(stream)
         try:
             change = change_of(record, plan, self._builders[stream], self._random_id(), self._vector_field)
         except BadRecord as error:
@@ -277,14 +279,9 @@ class Sync:
 
     def _skip(self, stream: StreamName, error: BadRecord) -> None:
         self.progress.skip(error)
-        self._streams_with_skipped_records.add(stream)
-
-    def _stop_if_mostly_bad(self) -> None:
-        if self.progress.mostly_bad:
-            raise ConfigError(
-                f"{self.progress.bad:,} of {self.progress.read:,} records cannot be stored, so the sync was stopped. "
-                "The first of them are named in the log: the configuration or the source is at fault, not they."
-            )
+        self._trial.skipped(stream)
+        if error.key is not None:  # a record without a key has no older version
+            self._streams_with_skipped_records.add(stream)
 
     def _close_if_due(self) -> None:
         idle = not len(self._window) and not self._batch.changes
@@ -306,9 +303,13 @@ class Sync:
         for error in committed.bad:
             self._skip(self._names[error.identifier], error)
             self._counts.refuse(self._names[error.identifier])
+        refused = {(error.identifier, error.key) for error in committed.bad}
+        self._trial.stored(self._names[key.stream] for key in batch.changes if tuple(key) not in refused)
         if batch.states:
             settled = map(self._counts.settled, batch.states)
-            self._emit([acknowledged(each.state, records=each.records, rejected=each.rejected) for each in settled])
+            self._trial.acknowledge(
+                [acknowledged(each.state, records=each.records, rejected=each.rejected) for each in settled]
+            )
 
     def _drain(self) -> None:
         if self._batch:

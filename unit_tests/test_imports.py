@@ -2,7 +2,7 @@
 
     errors, model ◄─ config, protocol, identity, tokenizer
                   ◄─ rows, columns, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit
-                  ◄─ progress, sync ◄───────────────────────────────────────────┐
+                  ◄─ progress, trial, sync ◄────────────────────────────────────┐
                   ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄─ commands ◄─ destination ◄─ run
                   ◄─ embedding ◄────────────────────────────────────────────────┘
 
@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "recent_vectors": "model",
     "commit": "chunking errors identity model recent_vectors reconcile rows",
     "progress": "commit errors",
-    "sync": "commit errors model progress protocol reading records text",
+    "trial": "errors records",
+    "sync": "commit errors model progress protocol reading records text trial",
     "commands": (
         "chunking columns commit config embedding errors identity milvus_errors model progress protocol reading "
         "records rows schema store sync text tokenizer"

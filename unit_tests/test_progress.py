@@ -50,14 +50,6 @@ def test_the_first_bad_records_are_named_and_the_others_counted(caplog: pytest.L
     assert caplog.messages[-1] == "Further skipped records are counted and not named."
 
 
-@pytest.mark.parametrize(
-    ("read", "skipped", "expected"),
-    [(99, 99, False), (100, 50, False), (100, 51, True), (1_000, 500, False), (1_000, 501, True), (0, 0, False)],
-)
-def test_more_than_half_of_at_least_a_hundred_records_is_too_much(read: int, skipped: int, *, expected: bool) -> None:
-    assert Progress(read=read, bad=skipped).mostly_bad == expected
-
-
 def test_a_line_is_written_now_and_then(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

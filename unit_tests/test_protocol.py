@@ -101,7 +101,7 @@ numbers_as_written = st.tuples(
 @example(["0.000012345678901234567", '"caf\\u00e9, 12"', "5.0E-5"], ", ")
 def test_every_number_is_the_one_that_is_written(items: list[str], separator: str) -> None:
     """In whatever form, as long as it may be, beside whatever texts: what is read equals it, digit for digit."""
-    content = '{"type":"RECORD","record":{"stream":"s","emitted_at":1,"data":{"v":[%s]}}}' % separator.join(items)
+    content = f'{{"type":"RECORD","record":{{"stream":"s","emitted_at":1,"data":{{"v":[{separator.join(items)}]}}}}}}'
     message = parse(content.encode(), 1)
     assert isinstance(message, Record)
     for written, read in zip(items, message.data["v"], strict=True):

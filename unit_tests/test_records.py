@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -176,6 +177,15 @@ def test_a_record_without_a_part_of_its_key_is_bad(data: dict[str, Any]) -> None
     assert caught.value.key is None
 
 
+def test_a_plain_overwrite_needs_no_whole_key() -> None:
+    """Its key is the source's, and nobody asked to deduplicate: such a record is stored for itself."""
+    plan = plan_of("overwrite", primary_key=[["id"], ["part"]], generation_id=1, minimum_generation_id=1)
+    change = change_of(record({"id": 1, "part": None}), plan, BUILDER, "random", None)
+    assert isinstance(change, Upsert)
+    assert (change.key.record_id, change.lookup) == ("random", False)
+    assert change_of(record({"id": 1, "part": 2}), plan, BUILDER, "random", None).key.record_id == 'tickets_["1","2"]'
+
+
 def test_only_the_absent_parts_of_the_key_are_named() -> None:
     with pytest.raises(BadRecord, match=r"primary key \(user\.id\)"):
         change_of(record({"id": 1}), dedup(("id",), ("user", "id")), BUILDER, "random", None)
@@ -295,6 +305,7 @@ def test_a_record_brings_its_vector_along() -> None:
         ([1, 2, math.inf], "not a finite 32-bit number"),
         ([1, 2, 1e39], "not a finite 32-bit number"),
         ([1, 2, 10**400], "not a finite 32-bit number"),
+        ([1, 2, Decimal("1e400")], "not a finite 32-bit number"),
         ([1, 2, [3]], "not a finite 32-bit number"),
     ],
 )
@@ -302,6 +313,13 @@ def test_an_unusable_vector_is_a_bad_record_named_by_its_key(value: object, word
     with pytest.raises(BadRecord, match=words) as caught:
         change_of(record({"id": 7, "vectors": {"body": value}}), dedup(), BUILDER, "random", FIELD)
     assert caught.value.key == "tickets_7"
+
+
+def test_a_vector_of_more_digits_than_a_double_holds_is_rounded_as_every_vector_is() -> None:
+    value = [Decimal("0.12345678901234567890123"), 2, 3.5]
+    change = change_of(record({"id": 7, "vectors": {"body": value}}), dedup(), BUILDER, "random", FIELD)
+    assert isinstance(change, Upsert)
+    assert change.document.vector == array("f", [0.123456789, 2, 3.5])
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3))

@@ -530,7 +530,7 @@ def test_a_failing_output_ends_the_sync() -> None:
     def broken(_: Sequence[bytes]) -> None:
         raise BrokenPipeError
 
-    run.sync._emit = broken
+    run.sync._trial._give_back = broken
     run.fails(BrokenPipeError, None, record(1), state(1))
 
 
@@ -566,13 +566,25 @@ def test_a_sync_of_mostly_bad_records_is_stopped() -> None:
     assert len(run.stored) == 67, "what is good is stored"
 
 
-def test_a_sync_whose_records_are_mostly_refused_is_stopped_and_acknowledges_what_it_did() -> None:
+def test_no_state_leaves_behind_a_skipped_record_of_a_sync_that_is_stopped() -> None:
+    """Once the configuration is mended those records come again. Refused by the model, after they were accepted."""
+    embedder = CountingEmbedder(refused=frozenset({"no"}))
+    run = Run(skip=True, embedder=embedder, limits=Limits(records=10, batches_in_flight=4))
+    messages = [*map(record, range(10)), state(0)]
+    for number in range(1, 14):
+        messages += [*(record(number * 10 + unit, "no") for unit in range(10)), state(number)]
+    run.fails(ConfigError, "cannot be stored", *messages)
+    assert run.states == [0]
+
+
+def test_skipped_records_are_rejected_in_the_states_that_waited_for_the_verdict() -> None:
     embedder = CountingEmbedder(refused=frozenset({"no"}))
     run = Run(skip=True, embedder=embedder, limits=Limits(records=50, batches_in_flight=4))
-    messages = [record(number, "no") for number in range(200)]
-    run.fails(ConfigError, "cannot be stored", *messages, state(1), record(200), state(2))
+    messages = [record(number, "yes" if number % 3 else "no") for number in range(150)]
+    run.of(*messages[:75], state(1), *messages[75:], state(2), record(1000))
     assert run.states == [1, 2]
-    assert run.stats[0] == {"recordCount": 0.0, "rejectedRecordCount": 200.0}
+    assert [sum(stats.values()) for stats in run.stats] == [75, 75]
+    assert sum(stats["rejectedRecordCount"] for stats in run.stats) == 50
 
 
 # --- the end of a stream ----------------------------------------------------------------------------------------------
@@ -669,12 +681,18 @@ def test_records_that_share_a_bit_are_looked_up_and_never_taken_for_absent(monke
 
 
 def test_a_stream_with_skipped_records_is_not_swept(caplog: pytest.LogCaptureFixture) -> None:
-    """The older version of a skipped record is the only searchable one: sweeping it would make a hole."""
-    run = Run(filled("s", "t"), plans=REFRESH, skip=True).of(
-        record(1), record(None), record(1, stream="t"), status("COMPLETE"), status("COMPLETE", "t"), state(1)
-    )
+    """The older version of a skipped record is the only searchable one: sweeping it would make a hole.
+
+    A record without a key has no older version.
+    """
+    embedder = CountingEmbedder(refused=frozenset({"no"}))
+    run = Run(filled("s", "t"), plans=REFRESH, skip=True, embedder=embedder).of(
+        record(1), record(2, "no"), record(1, stream="t"), record(None, stream="t"), status("COMPLETE"),
+        status("COMPLETE", "t"), state(1),
+    )  # fmt: skip
     assert run.stored.keys() == {"s_0", "s_1", "t_1"}
     assert 'Stream "s" is not swept' in caplog.text
+    assert 'Stream "t" is not swept' not in caplog.text
 
 
 def test_a_state_rides_with_the_last_batch_when_nothing_came_since() -> None:

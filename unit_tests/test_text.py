@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from array import array
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -325,6 +326,7 @@ def test_what_is_no_number_is_nulled_and_what_is_too_large_a_text() -> None:
         "small": -(2**63),
         "true": True,
         "n": [2**64],
+        "cents": Decimal("1234567890123456.01"),
     }
     assert metadata(data) == {
         "deep": {"inf": [None, 1]},
@@ -332,12 +334,15 @@ def test_what_is_no_number_is_nulled_and_what_is_too_large_a_text() -> None:
         "small": -(2**63),
         "true": True,
         "n": ["18446744073709551616"],
+        "cents": "1234567890123456.01",
     }
+    assert text({"cents": data["cents"]}) == "cents: 1234567890123456.01"
     assert changes(data) == [
         ("nan", "NULLED", "DESTINATION_TYPECAST_ERROR"),
         ("deep", "NULLED", "DESTINATION_TYPECAST_ERROR"),
         ("big", "TRUNCATED", "DESTINATION_TYPECAST_ERROR"),
         ("n", "TRUNCATED", "DESTINATION_TYPECAST_ERROR"),
+        ("cents", "TRUNCATED", "DESTINATION_TYPECAST_ERROR"),
     ]
 
 
