@@ -70,7 +70,7 @@ def _decimal(value: Decimal) -> str:
 def canonical_json(value: Json) -> str:
     """JSON with sorted keys and no blanks; what Milvus cannot store is escaped."""
     try:
-        text = orjson.dumps(value, option=_PLAIN, default=_plain).decode()
+        text = orjson.dumps(value, option=_PLAIN, default=_decimal).decode()
     except TypeError:  # integers beyond 64 bits and lone surrogates: Python's own encoder knows them
         return _escaped(value)
     return text
@@ -79,14 +79,7 @@ def canonical_json(value: Json) -> str:
 def _escaped(value: Json) -> str:
     import json  # noqa: PLC0415 - the rare path
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> str:
-    """A decimal of more digits than a double holds, inside a key that is an object or a list."""
-    if not isinstance(value, Decimal):
-        raise TypeError
-    return _decimal(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_decimal)
 
 
 def chunk_key(record: RecordKey, number: int) -> str:

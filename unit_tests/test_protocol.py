@@ -83,6 +83,17 @@ def test_values_that_strict_json_refuses_or_rounds_are_kept(written: bytes, valu
     assert str(message.data["v"]) == value
 
 
+def test_a_number_too_deep_to_be_compared_is_read_exactly() -> None:
+    """Orjson writes 254 levels, and reads more."""
+    content = b'{"type":"RECORD","record":{"stream":"s","emitted_at":1,"data":{"v":%b}}}'
+    message = parse(content % (b"[" * 400 + b"1234567890123456.01" + b"]" * 400), 1)
+    assert isinstance(message, Record)
+    value = message.data["v"]
+    while isinstance(value, list):
+        (value,) = value
+    assert value == Decimal("1234567890123456.01")
+
+
 digits = st.text("0123456789", min_size=1, max_size=25)
 whole_numbers = digits.map(lambda text: text.lstrip("0") or "0")
 exponents = st.tuples(st.sampled_from("eE"), st.sampled_from(["", "+", "-"]), st.integers(0, 420).map(str)).map("".join)
