@@ -78,6 +78,9 @@ SWEEP_PAGE = 500
 ROWS_PAGE = 10_000
 """Rows a round where only their keys are read."""
 
+EMBEDDED_ROWS_PAGE = 1_000_000
+"""The same of Milvus Lite, which knows no window, holds its rows in this process, and looks at each for every query."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -631,18 +634,19 @@ class MilvusStore:
         What is vouched for stays and is found again by every query, so that pages are ranges of the primary key.
         """
         key_field = self._layout.key_field
+        page = EMBEDDED_ROWS_PAGE if is_embedded(self._indexing.host) else ROWS_PAGE
         fields = [key_field, rows.STREAM, rows.RECORD_ID, rows.CHUNK]
         ranges, before = [rows.KeyRange()], frozenset[str]()
         while ranges:
             keys = ranges.pop()
-            found = self._query(f"{stale} and {keys.filter(key_field)}", fields, ROWS_PAGE)
+            found = self._query(f"{stale} and {keys.filter(key_field)}", fields, page)
             records = {rows.record_of(raw) for raw in found if raw.get(rows.RECORD_ID) is not None}
             chunks = {record: head.chunks for record, head in self.heads(records).items()}
             unvouched = frozenset(raw[key_field] for raw in found if not rows.is_vouched_for(raw, chunks, self._layout))
             self._require_progress(stream, unvouched, before)
             self._delete(unvouched)
             before = unvouched
-            if len(found) == ROWS_PAGE:
+            if len(found) == page:
                 ranges += [keys] if unvouched else keys.split()
 
     def _require_progress(self, stream: str, page: frozenset[str], before: frozenset[str]) -> None:

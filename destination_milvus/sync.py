@@ -192,7 +192,8 @@ class Sync:
         self._window = Window(committer.commit, limits.batches_in_flight)
         self._batch = Batch(time.monotonic())
         self._counts = StateCounts()
-        self._absent = AbsentRecords(empty_streams)
+        self._empty_streams = frozenset(empty_streams)
+        self._absent = AbsentRecords(self._empty_streams)
         # seeded by the system once: to ask it for every record lets go of the GIL each time, and waits to get it back
         self._random = random.Random()  # noqa: S311 - identities, no secrets
         self._statuses: dict[StreamName, str] = {}
@@ -344,6 +345,8 @@ class Sync:
         for stream, plan in self._plans.items():
             if plan.generation is None or not plan.minimum_generation or not self._is_complete(stream):
                 continue
+            if stream in self._empty_streams:
+                continue  # all that it has is of today
             if plan.mode is WriteMode.DEDUP and stream in self._streams_with_skipped_records:
                 logger.warning(
                     'Stream "%s" is not swept of older records: those that were skipped may be searchable in an older '

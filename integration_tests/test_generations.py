@@ -207,6 +207,7 @@ def test_a_sweep_takes_every_row_that_no_head_of_today_vouches_for(
     Three rows a page: what stays is found by every query, and the sweep has to get past it.
     """
     monkeypatch.setattr(store, "ROWS_PAGE", 3)
+    monkeypatch.setattr(store, "EMBEDDED_ROWS_PAGE", 3)
     long = {number: "\n".join(f"{number} chunk {chunk}" for chunk in range(4)) for number in range(10)}
 
     def refresh(generation: int, *, keyed: bool, texts: Mapping[int, str]) -> list[dict[str, Any]]:

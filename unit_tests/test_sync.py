@@ -667,6 +667,15 @@ def test_a_stream_that_was_empty_is_looked_up_only_where_this_sync_wrote(monkeyp
     assert run.stored == {"s_1": ["a"], "s_2": ["d"], "t_1": ["a"]}
 
 
+def test_a_stream_that_was_empty_has_nothing_to_be_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Milvus Lite each look for what is stale goes through all rows."""
+    run = Run(filled("t"), plans=REFRESH, empty=["s"])
+    swept: list[str] = []
+    monkeypatch.setattr(run.store, "sweep", lambda stream, *_, keyed: swept.append(stream) or int(keyed))
+    run.of(record(1), record(1, stream="t"), status("COMPLETE"), status("COMPLETE", "t"))
+    assert swept == ["t"]
+
+
 def test_records_that_share_a_bit_are_looked_up_and_never_taken_for_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of a first sync is bounded: with eight bits, most of a hundred records meet another's."""
     monkeypatch.setattr(AbsentRecords, "BITS", 8)
