@@ -6,6 +6,7 @@ What differs between services is one function, `send`. Everything that makes sen
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -168,28 +169,39 @@ class EndpointEmbedder:
 
     def _request(self, batch: Sequence[Piece]) -> Answer:
         texts = [piece.text for piece in batch]
-        # outside of the deadline: a low ceiling is no failure of the service
-        turns = [self._wait(texts)]
+        turns = [self._wait(texts, self._retries.deadline)]
+        ends = time.monotonic() + self._retries.deadline
         answer = persist(
-            lambda: self._attempt(texts, turns[-1]), self._retries, lambda: turns.append(self._wait(texts))
+            lambda: self._attempt(texts, turns),
+            self._retries,
+            lambda: turns.append(self._wait(texts, ends - time.monotonic())),
         )
         self._meter.add(texts=len(texts), tokens=answer.tokens)
         return answer
 
-    def _wait(self, texts: Sequence[str]) -> int:
-        return self._pace.wait(sum(map(count_tokens, texts)) if self._pace.counts_tokens else 0)
+    def _wait(self, texts: Sequence[str], patience: float) -> int:
+        return self._pace.wait(_tokens(texts) if self._pace.counts_tokens else 0, patience)
 
-    def _attempt(self, texts: Sequence[str], turn: int) -> Answer:
+    def _attempt(self, texts: Sequence[str], turns: Sequence[int]) -> Answer:
         self._meter.add(requests=1)
         try:
             return self._send(texts)
         except RetryLater as error:
-            if self._pace.learn(error.rates):
+            told = error.allowances
+            tokens = _tokens(texts) if told.tokens else 0
+            rates = told.rates(tokens)
+            if self._pace.learn(rates):
                 logger.info(
                     "The embedding service limits this account to %s a minute: requests are spaced accordingly.",
-                    error.rates.a_minute(),
+                    rates.a_minute(),
                 )
+            if error.wait is None:
+                error.wait = told.wait(tokens, again=len(turns) > 1)
             # the others would only meet the same limit; a pause beyond the deadline ends in an error instead
             if error.wait is not None and error.wait <= self._retries.deadline:
-                self._pace.refused(turn, error.wait)
+                self._pace.refused(turns[-1], error.wait)
             raise
+
+
+def _tokens(texts: Sequence[str]) -> int:
+    return sum(map(count_tokens, texts))

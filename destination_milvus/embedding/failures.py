@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from destination_milvus.embedding.rates import UNKNOWN, Rates
+from destination_milvus.embedding.rates import UNTOLD, Allowances
 from destination_milvus.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
@@ -49,20 +49,21 @@ class ErrorAnswer:
     """Its words, for matching only: the sentence alone, as bodies like to quote the whole request."""
     wait: float | None = None
     """Seconds after which it wants to be asked again."""
-    rates: Rates = UNKNOWN
+    allowances: Allowances = UNTOLD
+    """What it tells of its limits."""
 
 
 class RetryLater(TransientError):
     """The same request may succeed if it is sent again."""
 
     def __init__(
-        self, message: str, *, wait: float | None = None, attempts: int | None = None, rates: Rates = UNKNOWN
+        self, message: str, *, wait: float | None = None, attempts: int | None = None, allowances: Allowances = UNTOLD
     ) -> None:
         super().__init__(message)
         self.wait = wait
         """Seconds the service asked for; None leaves it to the back-off."""
-        self.rates = rates
-        """How fast the service lets the account go, if that is why it refused."""
+        self.allowances = allowances
+        """What the service tells of its limits, if one of them is why it refused."""
         self.attempts = attempts
         """Most times to try; None for as often as the deadline allows."""
 
@@ -114,6 +115,7 @@ _RETRIED = frozenset(
     }
 )
 _COHERE_BLOCKED = 498
+_UNIX_TIMES = 1e9  # 2001; some gateways send the time at which to ask again where the time until then belongs
 _ABOUT_THE_REQUEST = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -138,8 +140,8 @@ def failure(answer: ErrorAnswer, service: Service) -> Exception:
         return RequestRefused(f"it is larger than the account's limit of tokens a minute ({label})")
     if answer.status in _RETRIED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-        rates = answer.rates if limited else UNKNOWN
-        return RetryLater(_temporary(answer, service, label), wait=answer.wait, rates=rates)
+        told = answer.allowances if limited else UNTOLD
+        return RetryLater(_temporary(answer, service, label), wait=answer.wait, allowances=told)
     if answer.status in _ABOUT_THE_REQUEST and not _is_global(answer):
         return RequestRefused(_refusal(answer, label))
     return ConfigError(_mistake(answer, service, label))
@@ -189,7 +191,7 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    return max(0.0, number) if math.isfinite(number) and number < _UNIX_TIMES else None
 
 
 def _label(answer: ErrorAnswer) -> str:

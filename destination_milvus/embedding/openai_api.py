@@ -23,7 +23,7 @@ from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedd
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
-from destination_milvus.embedding.rates import rates
+from destination_milvus.embedding.rates import allowances
 from destination_milvus.errors import ConfigError, InternalError, ModelMismatch
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def _status(error: Exception, service: Service) -> Exception:
         parameter=str(error.param or ""),
         message=_sentence(error.body),
         wait=failures.seconds_to_wait(error.response.headers, datetime.now(timezone.utc)),
-        rates=rates(error.response.headers),
+        allowances=allowances(error.response.headers),
     )
     return failures.failure(answer, service)
 

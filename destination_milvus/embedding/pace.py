@@ -7,13 +7,13 @@ the ceilings, and the next one starts when that is over, whatever its own size.
 
 from __future__ import annotations
 
+import math
 import threading
-from typing import TYPE_CHECKING
 
 from throttled import MemoryStore, RateLimiterType, Throttled, per_sec, utils
 
-if TYPE_CHECKING:
-    from destination_milvus.embedding.rates import Rates
+from destination_milvus.embedding.rates import LONGEST_SPACING, UNKNOWN, Rates
+from destination_milvus.errors import TransientError
 
 SECONDS_PER_MINUTE = 60.0
 MICROSECONDS = 1_000_000
@@ -21,9 +21,21 @@ MICROSECONDS = 1_000_000
 
 
 class Pace:
-    """Spaces the requests of all threads; without ceilings it only honours pauses."""
+    """Spaces the requests of all threads; without ceilings it only honours pauses and what it has learned."""
 
-    __slots__ = ("_changed", "_paused_until", "_per_request", "_per_token", "_queue", "_store", "_turns")
+    __slots__ = (
+        "_ceilings",
+        "_changed",
+        "_excused",
+        "_held_by_ceilings",
+        "_learned",
+        "_learned_at",
+        "_paused_until",
+        "_queue",
+        "_store",
+        "_told",
+        "_turns",
+    )
 
     def __init__(
         self,
@@ -32,24 +44,49 @@ class Pace:
         *,
         changed: threading.Condition | None = None,
     ) -> None:
-        self._per_request = SECONDS_PER_MINUTE / requests_per_minute if requests_per_minute else 0.0
-        self._per_token = SECONDS_PER_MINUTE / tokens_per_minute if tokens_per_minute else 0.0
+        self._ceilings = Rates(
+            SECONDS_PER_MINUTE / requests_per_minute if requests_per_minute else 0.0,
+            SECONDS_PER_MINUTE / tokens_per_minute if tokens_per_minute else 0.0,
+        )
+        self._learned = self._told = UNKNOWN
+        self._learned_at = self._paused_until = utils.now_mono_f()
         self._queue = threading.Lock()
         self._changed = changed or threading.Condition()
         self._store = MemoryStore()
         self._turns = 0
-        self._paused_until = utils.now_mono_f()
+        self._held_by_ceilings = True
+        self._excused = 0.0
 
     @property
     def counts_tokens(self) -> bool:
         """Whether the size of a request makes a difference."""
-        return self._per_token > 0
+        return self._ceilings.or_slower(self._learned).seconds_per_token > 0
 
-    def wait(self, tokens: int) -> int:
-        """Return when a request of this many tokens may start, with the number of its turn."""
+    def wait(self, tokens: int, patience: float = math.inf) -> int:
+        """Return when a request of this many tokens may start, with the number of its turn.
+
+        Args:
+            tokens: of the request.
+            patience: seconds to wait at most for pauses and learned rates. What the configured ceilings take does not
+                count: a low ceiling is no failure of the service.
+
+        Raises:
+            TransientError: it would take longer.
+        """
+        excused, arrived = self._excused, utils.now_mono_f()
         with self._queue, self._changed:  # one after the other: nobody is overtaken for ever
-            while (seconds := self._pause() or self._charge(tokens)) > 0:
+            while (seconds := (pause := self._pause()) or self._charge(tokens)) > 0:
+                now = utils.now_mono_f()
+                by_ceilings = self._held_by_ceilings and not pause
+                if not by_ceilings and now - arrived - (self._excused - excused) + seconds > patience:
+                    raise TransientError(
+                        "The embedding service limits its rate so much that a request would have to wait for longer "
+                        "than failures are borne with: run the sync again later, lower advanced.concurrency, or raise "
+                        "the limits of the account."
+                    )
                 self._changed.wait(seconds)
+                if by_ceilings:
+                    self._excused += utils.now_mono_f() - now
             self._turns += 1
             return self._turns
 
@@ -62,12 +99,21 @@ class Pace:
                 self._changed.notify()
 
     def learn(self, rates: Rates) -> bool:
-        """Go no faster than the service says it allows; whether that is slower than before."""
+        """Go no faster than the service says it allows; whether that is slower than it ever said before.
+
+        What was learned before and has eased since was too fast, or there were no refusal: the slower one holds.
+        """
         with self._changed:
-            before = self._per_request, self._per_token
-            self._per_request = max(self._per_request, rates.seconds_per_request)
-            self._per_token = max(self._per_token, rates.seconds_per_token)
-            return before != (self._per_request, self._per_token)
+            if rates == UNKNOWN:
+                return False
+            self._learned, self._learned_at = self._eased().or_slower(rates), utils.now_mono_f()
+            known = self._ceilings.or_slower(self._told)
+            self._told = self._told.or_slower(rates)
+            return rates.is_slower_than(known)
+
+    def _eased(self) -> Rates:
+        """What was learned, as far as it holds now. The time of a pause does not count: nothing was tried in it."""
+        return self._learned.eased(utils.now_mono_f() - max(self._learned_at, self._paused_until))
 
     def _pause(self) -> float:
         """What is left of it, in seconds."""
@@ -75,7 +121,15 @@ class Pace:
 
     def _charge(self, tokens: int) -> float:
         """Charge a request for the time that it takes up; seconds until that can be done, 0 where it was."""
-        cost = round(max(self._per_request, tokens * self._per_token) * MICROSECONDS)
+        ceilings = self._ceilings.spacing(tokens)
+        learned = min(self._eased().spacing(tokens), LONGEST_SPACING)
+        seconds = self._charged(max(ceilings, learned))
+        if not seconds:
+            self._held_by_ceilings = ceilings >= learned
+        return seconds
+
+    def _charged(self, seconds: float) -> float:
+        cost = round(seconds * MICROSECONDS)
         if not cost:
             return 0.0
         # a burst of just its cost: it starts once all before it is over, and no sooner

@@ -72,7 +72,7 @@ class _Patience:
         self._failures += 1
         if error.attempts is not None and self._failures >= error.attempts:
             return False
-        if error.wait is None:
+        if not error.wait:  # "at once" would be a storm of requests where the service means it badly
             return True
         self._asked_for = error.wait
         left = self._retries.deadline - (time.monotonic() - self._started)

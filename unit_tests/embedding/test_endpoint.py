@@ -16,7 +16,7 @@ from destination_milvus.embedding.endpoint import ALL_REFUSED, EmbeddingModel, E
 from destination_milvus.embedding.failures import RequestRefused, RetryLater
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
-from destination_milvus.embedding.rates import Rates
+from destination_milvus.embedding.rates import UNTOLD, Allowance, Allowances, allowances
 from destination_milvus.embedding.retries import Retries
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from unit_tests.embedding.clock import Clock
 
 QUICK = Retries(deadline=0.4, first_wait=0.001, longest_wait=0.02)
+PATIENT = Retries(deadline=900, first_wait=0.001, longest_wait=0.02)
 
 
 class Sender:
@@ -62,11 +63,15 @@ def texts(count: int) -> list[str]:
 
 
 def embedder(
-    sender: Sender, limits: Limits | None = None, tokens_per_minute: int | None = None, pace: Pace | None = None
+    sender: Sender,
+    limits: Limits | None = None,
+    tokens_per_minute: int | None = None,
+    pace: Pace | None = None,
+    retries: Retries = QUICK,
 ) -> EndpointEmbedder:
     limits = limits or Limits(inputs=2048, tokens_per_input=100, tokens_per_request=300_000)
     model = EmbeddingModel("test:numbers:1", 1, 100, limits)
-    return EndpointEmbedder(model, sender, pace or Pace(None, None), tokens_per_minute, QUICK)
+    return EndpointEmbedder(model, sender, pace or Pace(None, None), tokens_per_minute, retries)
 
 
 def test_no_texts_make_no_request() -> None:
@@ -184,9 +189,9 @@ def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(
     caplog.set_level(logging.INFO, "airbyte")
     count_tokens("")  # loads the vocabulary, which takes longer than the deadline here
     sender = Sender()
-    told = Rates(seconds_per_request=2.0, seconds_per_token=0.1)
-    sender.failures = [RetryLater("Busy.", wait=0.0, rates=told) for _ in range(2)]
-    tested = embedder(sender, pace=clock.pace(None, None))
+    told = Allowances(Allowance(31, 0, 60), Allowance(601, 0, 60))
+    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=told) for _ in range(2)]
+    tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
     for text in ("1", "2", "3"):
         tested.embed([text])
     # the refused attempt that knew the rates is not counted, and the two texts after it wait their time
@@ -194,6 +199,57 @@ def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(
     said = [record.message for record in caplog.records if record.name == "airbyte.embedding"]
     assert len(said) == 1
     assert "limits this account to 30 requests and 600 tokens a minute" in said[0]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"limit-requests": "100", "remaining-requests": "0", "reset-requests": "1795824000"},
+        {"limit-requests": "100", "remaining-requests": "99", "reset-requests": "59"},
+        {"limit-requests": "1", "remaining-requests": "0", "reset-requests": "15m0s"},
+    ],
+    ids=["a Unix time", "a window with enough left", "the slowest that is believed"],
+)
+def test_one_refusal_never_stalls_a_sync(clock: Clock, told: dict[str, str]) -> None:
+    """A hundred requests after it take minutes at the very worst, whatever its headers said."""
+    sender = Sender()
+    headers = {f"x-ratelimit-{name}": value for name, value in told.items()}
+    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=allowances(headers))]
+    tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
+    for text in texts(100):
+        tested.embed([text])
+    assert clock.time < START + 600
+
+
+def test_a_rate_that_would_hold_a_request_beyond_the_deadline_ends_with_an_error_that_may_pass(clock: Clock) -> None:
+    """Instead of standing still: the deadline for retries is that of learned rates too."""
+    sender = Sender()
+    told = Allowances(requests=Allowance(1, 0, 60))
+    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=told)]
+    tested = embedder(sender, pace=clock.pace(None, None))
+    tested.embed(["1"])
+    with pytest.raises(TransientError, match=r"limits its rate so much.*run the sync again later"):
+        tested.embed(["2"])
+    assert clock.time == START
+
+
+def test_where_a_service_names_no_pause_its_limits_tell_it(clock: Clock) -> None:
+    """All threads wait until what is missing is back, then, if that was too early, until the limit is reset."""
+    sender = Sender()
+    told = Allowances(requests=Allowance(6001, 0, 60))
+    sender.failures = [RetryLater("Busy.", allowances=told)]
+    embedder(sender, pace=clock.pace(None, None), retries=PATIENT).embed(["1"])
+    assert clock.time == pytest.approx(START + 0.01)
+
+
+def test_a_refusal_without_limits_teaches_nothing(clock: Clock) -> None:
+    """As Azure and Cohere send it: its pause is kept, and no rate learned."""
+    sender = Sender()
+    sender.failures = [RetryLater("Busy.", wait=0.01, allowances=UNTOLD)]
+    tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
+    for text in texts(10):
+        tested.embed([text])
+    assert clock.time == pytest.approx(START + 0.01)
 
 
 def test_many_threads_get_their_own_vectors() -> None:

@@ -109,6 +109,7 @@ def test_a_code_that_is_none_is_not_repeated(code: str) -> None:
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
+        ({"retry-after": "1795824000"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": ""}, None),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),

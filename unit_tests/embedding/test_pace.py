@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.embedding.rates import UNKNOWN, Rates
+from destination_milvus.embedding.rates import HOLD, LONGEST_SPACING, UNKNOWN, Rates
+from destination_milvus.errors import TransientError
 from unit_tests.embedding.clock import START, clock_of_the_limiter
 
 if TYPE_CHECKING:
@@ -133,6 +137,7 @@ def assert_within(tokens_per_minute: int, served: list[tuple[float, int]]) -> No
 
 
 def test_a_service_that_tells_its_rates_is_not_asked_faster(clock: Clock) -> None:
+    """From its first refusal on, by the size of each request."""
     pace = clock.pace(None, None)
     assert not pace.learn(UNKNOWN)
     assert not pace.counts_tokens
@@ -142,9 +147,108 @@ def test_a_service_that_tells_its_rates_is_not_asked_faster(clock: Clock) -> Non
 
 
 def test_a_ceiling_that_is_lower_than_the_rates_stays(clock: Clock) -> None:
+    """What a service tells never makes a sync faster than it was configured."""
     pace = clock.pace(6, None)
     assert not pace.learn(Rates(seconds_per_request=1.0))
     assert starts(pace, clock, [1, 1]) == pytest.approx([0, 10])
+
+
+def test_a_learned_rate_never_holds_a_request_back_for_more_than_a_minute(clock: Clock) -> None:
+    """Whatever the request's size; a configured ceiling may."""
+    pace = clock.pace(None, None)
+    pace.learn(Rates(seconds_per_token=1.0))
+    assert starts(pace, clock, [300_000, 300_000]) == pytest.approx([0, LONGEST_SPACING])
+    assert starts(clock.pace(None, 1), clock, [300, 1])[1] == pytest.approx(clock.time - START)
+
+
+def test_a_learned_rate_eases_while_nothing_is_refused_and_tightens_at_the_next_refusal(clock: Clock) -> None:
+    """One wrong header costs minutes, not the rest of the sync; it is told once."""
+    pace = clock.pace(None, None)
+    wrong = Rates(seconds_per_request=LONGEST_SPACING)
+    assert pace.learn(wrong)
+    moments = starts(pace, clock, [1] * 200)
+    assert moments[-1] - moments[-2] < 1
+    assert moments[-1] < 10 * HOLD
+    assert not pace.learn(wrong)
+    first, second = starts(pace, clock, [1] * 2)
+    assert second - first == pytest.approx(LONGEST_SPACING)
+
+
+def test_a_refusal_that_tells_a_faster_rate_does_not_undo_what_was_learned(clock: Clock) -> None:
+    """A fixed window that is nearly over seems faster than it is: it was the slower rate that was refused."""
+    pace = clock.pace(None, None)
+    pace.learn(Rates(seconds_per_request=2.0))
+    assert not pace.learn(Rates(seconds_per_request=0.1))
+    assert starts(pace, clock, [1, 1]) == pytest.approx([0, 2])
+
+
+def test_the_time_of_a_pause_does_not_ease_a_rate(clock: Clock) -> None:
+    """Nothing was asked in it."""
+    pace = clock.pace(None, None)
+    turn = pace.wait(1)
+    pace.learn(Rates(seconds_per_request=2.0))
+    pace.refused(turn, 600)
+    assert starts(pace, clock, [1, 1, 1]) == pytest.approx([600, 602, 604])
+
+
+# --- patience ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_and_a_learned_rate_are_waited_for_no_longer_than_the_patience(clock: Clock) -> None:
+    """The sync ends with a sentence at once, instead of standing still and failing then."""
+    pace = clock.pace(None, None)
+    pace.refused(pace.wait(1), 20)
+    with pytest.raises(TransientError, match="run the sync again later"):
+        pace.wait(1, patience=19)
+    assert clock.time == START
+    pace.learn(Rates(seconds_per_request=30.0))
+    pace.wait(1, patience=20)
+    with pytest.raises(TransientError, match="limits its rate"):
+        pace.wait(1, patience=29)
+    assert clock.time == START + 20
+
+
+def test_a_configured_ceiling_is_waited_for_however_long_it_takes(clock: Clock) -> None:
+    """A low ceiling is no failure of the service; a pause on top of it counts for itself."""
+    pace = clock.pace(1, None)
+    pace.learn(Rates(seconds_per_request=1.0))
+    for _ in range(3):
+        turn = pace.wait(1, patience=1)
+    pace.refused(turn, 5)
+    pace.wait(1, patience=5)
+    assert clock.time == pytest.approx(START + 125)
+
+
+def test_the_turns_of_others_count_against_the_patience_unless_a_ceiling_holds_them(clock: Clock) -> None:
+    """Sixteen threads, a minute each: with a learned rate those give up that come too late, with a ceiling none."""
+
+    def started(pace: Pace) -> int:
+        arrived: set[int] = set()
+        turns: list[int] = []
+
+        def now() -> float:
+            arrived.add(threading.get_ident())
+            return clock.time
+
+        def wait() -> None:
+            with suppress(TransientError):
+                turns.append(pace.wait(1, patience=100))
+
+        threads = [threading.Thread(target=wait) for _ in range(16)]
+        with patch("throttled.utils.now_mono_f", now):
+            with pace._queue:  # all of them arrive before the first may go
+                for thread in threads:
+                    thread.start()
+                while len(arrived) < 16:
+                    time.sleep(0.001)
+            for thread in threads:
+                thread.join()
+        return len(turns)
+
+    learned = clock.pace(None, None)
+    learned.learn(Rates(seconds_per_request=LONGEST_SPACING))
+    assert started(learned) == 2
+    assert started(clock.pace(1, None)) == 16
 
 
 def test_threads_share_one_ceiling(clock: Clock) -> None:
