@@ -17,6 +17,7 @@ from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedd
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.redirects import require_origin
 from destination_milvus.errors import ConfigError, InternalError
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def _sender(client: httpx2.Client, key: str, model: str, dimensions: int) -> Sen
             response = client.post(ADDRESS, content=content, headers=headers)
         except FOREIGN as error:
             raise translated(error) from error
+        if response.next_request is not None:  # a redirect, which this client does not follow
+            require_origin(response.next_request.url, ADDRESS, COHERE)
         if not response.is_success:
             raise failures.failure(_error_answer(response), COHERE)
         return _answer(response.content, len(texts), dimensions)

@@ -24,6 +24,7 @@ from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
 from destination_milvus.embedding.rates import allowances
+from destination_milvus.embedding.redirects import keep_to_origin
 from destination_milvus.errors import ConfigError, InternalError, ModelMismatch
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def openai_embedder(
         api_key=checked_key(embedding.openai_key, OPENAI),
         base_url=address,
         max_retries=0,
-        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
+        http_client=_http_client(http_client, address, OPENAI),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -124,12 +125,13 @@ def azure_embedder(
     Raises:
         ConfigError: as for OpenAI.
     """
+    address = checked_address(embedding.api_base, AZURE)
     client = openai.AzureOpenAI(
         api_key=checked_key(embedding.openai_key, AZURE),
-        azure_endpoint=checked_address(embedding.api_base, AZURE),
+        azure_endpoint=address,
         api_version=AZURE_API_VERSION,
         max_retries=0,
-        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
+        http_client=_http_client(http_client, address, AZURE),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -151,16 +153,22 @@ def compatible_embedder(
     """
     key = embedding.api_key.get_secret_value().strip()
     address = checked_address(embedding.base_url, COMPATIBLE)
+    service = replace(COMPATIBLE, name=f"{COMPATIBLE.name} at {urlsplit(address).hostname}")
     client = openai.OpenAI(
         api_key=checked_key(embedding.api_key, COMPATIBLE) if key else NO_KEY,
         base_url=address,
         max_retries=0,
-        http_client=http_client or openai.DefaultHttpxClient(timeout=TIMEOUT),
+        http_client=_http_client(http_client, address, service),
     )
     name, dimensions = embedding.model_name, embedding.dimensions
-    service = replace(COMPATIBLE, name=f"{COMPATIBLE.name} at {urlsplit(address).hostname}")
     exchange = _Exchange(client, service, {"model": name}, dimensions, model=None)
     return _embedder(f"openai_compatible:{name}:{dimensions}", exchange, advanced, retries)
+
+
+def _http_client(given: httpx2.Client | None, address: str, service: Service) -> httpx2.Client:
+    client = given or openai.DefaultHttpxClient(timeout=TIMEOUT)
+    keep_to_origin(client, address, service)
+    return client
 
 
 def _embedder(identity: str, exchange: _Exchange, advanced: Advanced, retries: Retries) -> EndpointEmbedder:
