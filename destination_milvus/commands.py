@@ -24,8 +24,9 @@ from destination_milvus.text import DocumentBuilder, Partition
 
 logger = logging.getLogger("airbyte.destination")
 
-CHECK_DEADLINE = 20.0
-"""Seconds that `check` keeps trying: somebody waits for the answer in front of a form."""
+CHECK_DEADLINE = 5.0
+"""Seconds that `check` keeps asking the embedding model, and that it waits for Milvus: somebody waits for the answer in
+front of a form, and ten seconds are enough."""
 
 CHUNKS_A_BATCH = 1_000
 """About as many, at four characters a token: 6 MB of vectors of 1,536 dimensions, eight times in flight."""
@@ -47,7 +48,7 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
         _try_embedding(config, embedder)
         if store.is_new_database(config.indexing):
             return  # connecting would create it
-        with closing(store.connect(config.indexing)) as client:
+        with closing(store.connect(config.indexing, timeout=CHECK_DEADLINE)) as client:
             _check_collection(config, client, embedder)
 
 

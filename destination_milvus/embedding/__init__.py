@@ -36,7 +36,8 @@ def create_embedder(  # noqa: PLR0911 - one return a mode
     Args:
         embedding: which model, and how to reach it.
         advanced: the ceilings on requests and tokens a minute.
-        deadline: seconds for which a failing request is tried again; `check` wants fewer than a sync.
+        deadline: seconds for which a failing request is tried again, and most that it waits for an answer; `check`
+            wants fewer than a sync.
 
     Raises:
         ConfigError: a library, a key, an address or a dimension is missing or cannot be.
@@ -56,7 +57,7 @@ def create_embedder(  # noqa: PLR0911 - one return a mode
 
     from destination_milvus.embedding.retries import Retries  # noqa: PLC0415
 
-    retries = Retries(deadline)
+    retries = Retries.within(deadline)
     if isinstance(embedding, config.CohereEmbedding):
         from destination_milvus.embedding.cohere import cohere_embedder  # noqa: PLC0415
 

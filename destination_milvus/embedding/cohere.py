@@ -31,8 +31,6 @@ ADDRESS = "https://api.cohere.com/v2/embed"
 SENTENCE_LENGTH = 300
 """Characters of an error message that are looked at."""
 
-TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
-
 COHERE = Service("Cohere", "embedding.cohere_key", "embedding.model", "the network and its proxies")
 
 
@@ -78,7 +76,8 @@ def cohere_embedder(
             f'Cohere has no embedding model "{name}" that is known here: use one of {", ".join(KNOWN_MODELS)}.'
         )
     key = checked_key(embedding.cohere_key, COHERE)
-    client = http_client or httpx2.Client(timeout=TIMEOUT)
+    timeout = httpx2.Timeout(retries.request_timeout, connect=retries.connect_timeout)
+    client = http_client or httpx2.Client(timeout=timeout)
     return EndpointEmbedder(
         EmbeddingModel(f"cohere:{name}:{model.dimensions}", model.dimensions, model.max_tokens, LIMITS),
         _sender(client, key, name, model.dimensions),

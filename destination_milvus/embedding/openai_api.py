@@ -49,9 +49,6 @@ OPENAI_ADDRESS = "https://api.openai.com/v1"
 AZURE_API_VERSION = "2024-10-21"
 """The newest of Azure's dated versions that is no preview."""
 
-TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
-"""Seconds; for the largest requests on a busy day. Nothing is streamed: the answer comes at the end."""
-
 SENTENCE_LENGTH = 300
 """Characters of an error message that are looked at; a quoted text would come behind."""
 
@@ -106,7 +103,7 @@ def openai_embedder(
         api_key=checked_key(embedding.openai_key, OPENAI),
         base_url=address,
         max_retries=0,
-        http_client=_http_client(http_client, address, OPENAI),
+        http_client=_http_client(http_client, retries, address, OPENAI),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -131,7 +128,7 @@ def azure_embedder(
         azure_endpoint=address,
         api_version=AZURE_API_VERSION,
         max_retries=0,
-        http_client=_http_client(http_client, address, AZURE),
+        http_client=_http_client(http_client, retries, address, AZURE),
     )
     model = embedding.model or DEFAULT_MODEL
     dimensions, parameters = _shape(model, embedding.dimensions)
@@ -158,15 +155,16 @@ def compatible_embedder(
         api_key=checked_key(embedding.api_key, COMPATIBLE) if key else NO_KEY,
         base_url=address,
         max_retries=0,
-        http_client=_http_client(http_client, address, service),
+        http_client=_http_client(http_client, retries, address, service),
     )
     name, dimensions = embedding.model_name, embedding.dimensions
     exchange = _Exchange(client, service, {"model": name}, dimensions, model=None)
     return _embedder(f"openai_compatible:{name}:{dimensions}", exchange, advanced, retries)
 
 
-def _http_client(given: httpx2.Client | None, address: str, service: Service) -> httpx2.Client:
-    client = given or openai.DefaultHttpxClient(timeout=TIMEOUT)
+def _http_client(given: httpx2.Client | None, retries: Retries, address: str, service: Service) -> httpx2.Client:
+    timeout = httpx2.Timeout(retries.request_timeout, connect=retries.connect_timeout)
+    client = given or openai.DefaultHttpxClient(timeout=timeout)
     keep_to_origin(client, address, service)
     return client
 

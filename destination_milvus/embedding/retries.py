@@ -19,13 +19,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How long to keep trying; all in seconds."""
+    """How long to wait for a service, and how long to keep trying; all in seconds."""
 
     deadline: float = 900.0
     """From the first attempt. A service that asks for a longer pause than is left is not waited for."""
     first_wait: float = 0.25
     """Before the second attempt, with as much again at random; doubled at every further one."""
     longest_wait: float = 60.0
+    request_timeout: float = 120.0
+    """For the largest requests on a busy day. Nothing is streamed: the answer comes at the end."""
+    connect_timeout: float = 10.0
+    """For each address of the service's name."""
+
+    @classmethod
+    def within(cls, deadline: float) -> Retries:
+        """Those of a sync for its deadline; for a shorter one all is shorter, so that the end does not lag behind."""
+        most = cls()
+        return cls(
+            deadline,
+            longest_wait=min(most.longest_wait, deadline / 5),
+            request_timeout=min(most.request_timeout, deadline),
+            connect_timeout=min(most.connect_timeout, deadline / 2),
+        )
 
 
 def persist(request: Callable[[], T], retries: Retries, again: Callable[[], None]) -> T:
