@@ -18,10 +18,10 @@ from airbyte_cdk.models import (
     DestinationSyncMode,
     Status,
 )
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
-from destination_milvus.config import parse, specification
+from destination_milvus.config import parse, secrets_in, specification
 from destination_milvus.errors import DestinationError
+from destination_milvus.redaction import redaction
 
 DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
 
@@ -49,7 +49,7 @@ class DestinationMilvus(Destination):
         try:
             check_configuration(config)
         except DestinationError as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(error.message))
+            return AirbyteConnectionStatus(status=Status.FAILED, message=redaction(secrets_in(config))(error.message))
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
     def write(

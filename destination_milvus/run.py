@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import orjson
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Level, Type
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
 from destination_milvus.config import parse, secrets_in
 from destination_milvus.destination import DestinationMilvus
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
+from destination_milvus.redaction import redaction
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
@@ -54,6 +54,8 @@ class Output:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self.redact: Callable[[str], str] = str
+        """Leaves the secrets out of what a user reads, once the configuration has told them."""
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Write lines and flush them, all at once: each flush lets go of the GIL, and waits to get it back."""
@@ -79,7 +81,7 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         level = AirbyteLogFormatter.level_mapping.get(record.levelno, Level.INFO)
-        log = {"level": level.value, "message": filter_secrets(record.getMessage())}
+        log = {"level": level.value, "message": self._output.redact(record.getMessage())}
         self._output.lines([_encoded({"type": "LOG", "log": log})])
 
 
@@ -118,7 +120,7 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
 
     set_on_retry_hooks([_log_retry])
     raw = _json_file(arguments.config, "configuration")
-    update_secrets(secrets_in(raw))
+    output.redact = redaction(secrets_in(raw))
     if command == "check":
         status = destination.check(logger, raw)
         output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
@@ -176,7 +178,7 @@ def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
     """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
     try:
         logger.error(error.message)
-        output.lines([_encoded(_trace(error))])
+        output.lines([_encoded(_trace(error, output.redact))])
     finally:
         os._exit(exit_code)
 
@@ -186,14 +188,14 @@ def _encoded(message: Mapping[str, Json]) -> bytes:
     return json.dumps(message).encode()
 
 
-def _trace(error: DestinationError) -> dict[str, Json]:
+def _trace(error: DestinationError, redact: Callable[[str], str]) -> dict[str, Json]:
     """A TRACE message. Its stack has places and no values: foreign errors quote keys and texts."""
     stack = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
     body: dict[str, Json] = {
-        "message": filter_secrets(error.message),
+        "message": redact(error.message),
         "internal_message": type(error).__name__,
         "failure_type": error.failure_type,
-        "stack_trace": filter_secrets(stack),
+        "stack_trace": redact(stack),
     }
     if error.stream is not None:
         name, namespace = error.stream
