@@ -52,6 +52,10 @@ AZURE_API_VERSION = "2024-10-21"
 SENTENCE_LENGTH = 300
 """Characters of an error message that are looked at; a quoted text would come behind."""
 
+BASE64: Mapping[str, str] = {"encoding_format": "base64"}
+FLOATS: Mapping[str, str] = {}
+MOST_DOUBTS = 2
+
 NO_KEY = "none"
 """The client insists on a key; services without authentication ignore it."""
 
@@ -209,27 +213,47 @@ def _shape(model: str, dimensions: int | None) -> tuple[int, dict[str, int]]:
 
 
 class _Sender:
-    """Sends the requests; remembers when a service does not know base64, which OpenAI's API need not mean."""
+    """Sends the requests; finds out whether the service knows base64, which OpenAI's API need not mean.
 
-    __slots__ = ("_encoding", "_exchange")
+    Floats are twice the work, here and there, so that a failure which passes must not lead to them. Some services say
+    that they know no base64. Of one that fails at it (HTTP 5xx) before it has ever answered in base64, the repetition
+    asks for floats; what decides is whether the next request for base64 fails and passes in the same way.
+    """
+
+    __slots__ = ("_doubts", "_encoding", "_exchange", "_proven")
 
     def __init__(self, exchange: _Exchange) -> None:
         self._exchange = exchange
-        self._encoding = {"encoding_format": "base64"}
+        self._encoding = BASE64
+        self._proven = False
+        self._doubts = 0
+        """How often floats passed where base64 had failed."""
 
     def __call__(self, texts: Sequence[str]) -> Answer:
         """One request."""
-        # other threads may find out at the same time: what counts is what this request asked for
-        encoding = self._encoding
+        # other threads may find out at the same time: what counts is what this request asked for, and what was known
+        encoding, doubts = self._encoding, self._doubts
         try:
             content = self._ask(texts, encoding)
         except FOREIGN as error:
-            if not (encoding and _about_encoding(error)):
-                raise translated(error, self._exchange.service) from error
+            if encoding and _about_encoding(error):
+                self._encoding, self._doubts = FLOATS, MOST_DOUBTS
+                return self(texts)
+            if isinstance(error, openai.InternalServerError) and not self._proven and doubts == self._doubts:
+                self._encoding = FLOATS
+            raise translated(error, self._exchange.service) from error
+        self._learn(encoding, doubts)
+        return _answer(content, len(texts), self._exchange)
+
+    def _learn(self, passed: Mapping[str, str], doubts: int) -> None:
+        if self._proven or doubts != self._doubts or doubts == MOST_DOUBTS:
+            return
+        if passed:
+            self._proven = True
         else:
-            return _answer(content, len(texts), self._exchange)
-        self._encoding = {}
-        return self(texts)
+            self._doubts += 1
+        if self._doubts < MOST_DOUBTS:
+            self._encoding = BASE64
 
     def _ask(self, texts: Sequence[str], encoding: Mapping[str, str]) -> bytes:
         request = {**self._exchange.parameters, **encoding, "input": list(texts)}

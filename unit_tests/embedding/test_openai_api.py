@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
+import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -472,6 +475,58 @@ def test_a_service_that_knows_no_base64_is_asked_for_floats_from_then_on(make_co
     assert embedder.embed(["one"]) == embedder.embed(["one"]) == [service.vector("one")]
     formats = [orjson.loads(request.content).get("encoding_format") for request in service.requests]
     assert formats == ["base64", None, None]
+
+
+def formats(service: Any) -> list[str | None]:
+    """What each request asked for."""
+    return [orjson.loads(request.content).get("encoding_format") for request in service.requests]
+
+
+def test_a_service_that_fails_at_base64_is_asked_for_floats(make_compatible: Any, service: Any) -> None:
+    """It fails twice, and passes without in between: no word of its error is needed, nobody waits for a deadline."""
+
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        asked = orjson.loads(request.content).get("encoding_format")
+        return service.error(500) if asked == "base64" else service.embed(request)
+
+    service.always, service.encoding = fail, "float"
+    embedder = make_compatible()
+    for text in ("one", "two", "three", "four"):
+        assert embedder.embed([text]) == [service.vector(text)]
+    assert formats(service) == ["base64", None, "base64", None, None, None]
+
+
+def test_a_failure_that_passes_does_not_cost_base64(make_compatible: Any, service: Any) -> None:
+    """Floats are twice the work: a service that has once answered in base64, or does so the next time, knows it."""
+    service.next_replies = [service.error(500), service.error(503)]
+    embedder = make_compatible()
+    for _ in range(3):
+        assert embedder.embed(["one"]) == [service.vector("one")]
+    assert formats(service) == ["base64", None, None, "base64", "base64"]
+    service.next_replies = [service.error(500)] * 3
+    embedder.embed(["one"])
+    embedder.embed(["one"])
+    assert formats(service)[5:] == ["base64"] * 5
+
+
+def test_a_failure_that_comes_late_does_not_cost_base64_either(make_compatible: Any, service: Any) -> None:
+    """Many requests are under way when a service fails: what was sent before the first doubt confirms none."""
+    embedder = make_compatible()
+    doubted = threading.Event()
+
+    def fail_late(_: httpx2.Request) -> httpx2.Response:
+        doubted.wait(10)
+        return service.error(500)
+
+    service.next_replies = [fail_late, service.error(500)]
+    with ThreadPoolExecutor(1) as thread:
+        late = thread.submit(embedder.embed, ["late"])
+        while not service.requests:
+            time.sleep(0.001)
+        assert embedder.embed(["one"]) == [service.vector("one")]
+        doubted.set()
+        assert late.result() == [service.vector("late")]
+    assert formats(service) == ["base64", "base64", None, "base64"]
 
 
 def test_a_refusal_that_quotes_the_whole_request_is_still_about_one_text(make_compatible: Any, service: Any) -> None:
