@@ -366,7 +366,8 @@ def require_model(
         raise ModelMismatch(
             f'The collection "{name}" holds vectors of a model that is not recorded, and the configuration names '
             "none. Set embedding.model to the model that filled it (Airbyte's own connector uses "
-            "text-embedding-ada-002, and with Cohere embed-english-light-v2.0), or name another collection."
+            "text-embedding-ada-002), or name another collection. What that connector filled with Cohere is of a model "
+            "that Cohere has retired: name another collection, and sync everything into it."
         )
 
 

@@ -48,10 +48,12 @@ KNOWN_MODELS: Mapping[str, KnownModel] = {
     "embed-multilingual-light-v3.0": KnownModel(384, 512),
     "embed-english-v3.0": KnownModel(1024, 512),
     "embed-english-light-v3.0": KnownModel(384, 512),
-    "embed-english-light-v2.0": KnownModel(1024, 512),
-    "embed-english-v2.0": KnownModel(4096, 512),
-    "embed-multilingual-v2.0": KnownModel(768, 256),
 }
+
+RETIRED_MODELS: Mapping[str, str] = dict.fromkeys(
+    ("embed-english-light-v2.0", "embed-english-v2.0", "embed-multilingual-v2.0"), "2026-04-04"
+)
+"""The day from which Cohere answers no request for them (https://docs.cohere.com/docs/deprecations)."""
 
 LIMITS = Limits(inputs=96, tokens_per_input=None, tokens_per_request=128_000)
 """Texts a request: API reference, "Embed". Longer texts are cut off by the service (`truncate`), which is its
@@ -67,9 +69,15 @@ def cohere_embedder(
     """Embeds with Cohere.
 
     Raises:
-        ConfigError: an unknown model, or no key.
+        ConfigError: an unknown model, one that Cohere has retired, or no key.
     """
     name = embedding.model or DEFAULT_MODEL
+    if name in RETIRED_MODELS:
+        raise ConfigError(
+            f"Cohere retired {name} on {RETIRED_MODELS[name]}: nobody can embed with it any more, so that a collection "
+            f"with its vectors can be neither added to nor searched. Set embedding.model to {DEFAULT_MODEL} or another "
+            "current model, name another collection in indexing.collection, and sync everything into it."
+        )
     model = KNOWN_MODELS.get(name)
     if model is None:
         raise ConfigError(

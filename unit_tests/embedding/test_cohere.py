@@ -122,6 +122,15 @@ def test_an_unknown_model_lists_the_known_ones(make: Any) -> None:
         make("embed-v99")
 
 
+@pytest.mark.parametrize("model", ["embed-english-light-v2.0", "embed-english-v2.0", "embed-multilingual-v2.0"])
+def test_a_retired_model_says_so_and_what_to_do(make: Any, cohere: Cohere, model: str) -> None:
+    """Nothing is asked of Cohere, and only models that can be had are named instead."""
+    with pytest.raises(ConfigError, match=rf"retired {model} on 2026-04-04.*another collection.*sync every") as caught:
+        make(model)
+    assert caught.value.message.count("v2.0") == 1
+    assert cohere.requests == []
+
+
 @pytest.mark.parametrize("key", ["", "a\nb"])
 def test_an_unusable_key_is_a_mistake(make: Any, key: str) -> None:
     with pytest.raises(ConfigError, match=r"embedding\.cohere_key"):
