@@ -5,7 +5,7 @@ import time
 import pytest
 
 from destination_milvus.embedding.failures import RetryLater
-from destination_milvus.embedding.retries import Retries, persist
+from destination_milvus.embedding.retries import Retries, _Patience, persist
 from destination_milvus.errors import ConfigError, TransientError
 
 
@@ -58,6 +58,17 @@ def test_the_service_says_how_long_to_wait(quick: Retries) -> None:
     started = time.monotonic()
     assert persist(Flaky(RetryLater("Busy.", wait=0.1)), quick, nothing) == 42
     assert time.monotonic() - started >= 0.1
+
+
+def test_a_service_that_wants_to_be_asked_again_at_once_is_not(quick: Retries) -> None:
+    """`Retry-After: 0` in every refusal would be a storm of requests: the back-off decides."""
+    assert _Patience(quick).next_wait(RetryLater("Busy.", wait=0.0)) is True
+
+
+def test_timeouts_and_waits_are_in_proportion_to_the_deadline() -> None:
+    """Those of a sync are the default; who waits for seconds waits for seconds in all."""
+    assert Retries.within(900) == Retries()
+    assert Retries.within(5) == Retries(5, longest_wait=1, request_timeout=5, connect_timeout=2.5)
 
 
 def test_a_pause_beyond_the_deadline_is_not_waited_for(quick: Retries) -> None:
