@@ -161,13 +161,13 @@ def _entity(
 
 
 def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
-    """Explicit nulls for the old row's metadata, where it would otherwise outlive the upsert.
+    """Explicit nulls for what the old row has, where it would otherwise outlive the upsert: metadata, and a raw text.
 
     Deleting the row first would clear it too, but a crash in between would leave a record without its head.
     """
     if old is None or not layout.merges_upserts:
         return {}
-    return {name: None for name in old.entity if name == META_CHANGES or name not in layout.reserved}
+    return {name: None for name in old.entity if name != layout.key_field}
 
 
 def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:

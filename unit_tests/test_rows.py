@@ -243,6 +243,14 @@ def test_metadata_that_went_away_is_cleared_where_an_upsert_would_keep_it() -> N
     assert rows.entity(write(stored={0: old}), 0, VECTORS, LAYOUT) == rows.entity(write(), 0, VECTORS, LAYOUT)
 
 
+def test_a_text_is_cleared_that_is_left_out_from_now_on() -> None:
+    """An upsert that lacks it would keep it beside the new vector."""
+    old = as_stored(rows.entity(write(), 0, VECTORS, LITE_LAYOUT), LITE_LAYOUT)
+    silent = replace(LITE_LAYOUT, text_field=None)
+    row = rows.entity(write(stored={0: old}), 0, VECTORS, silent)
+    assert row == {**rows.entity(write(), 0, VECTORS, silent), "text": None}
+
+
 def test_rows_found_by_record_id_all_carry_the_fingerprint_of_the_version() -> None:
     assert [rows.self_contained(write(), number, VECTORS, AUTO_ID)[FINGERPRINT] for number in (0, 1)] == ["version"] * 2
 
