@@ -137,18 +137,20 @@ class Chunker:
     """Places to cut, the best first. The best kind that occurs in the upper half of a window is taken."""
     heading_level: int = 0
     """Markdown headings up to this level go before all borders, in the whole window; 0 for none."""
+    max_bytes: int = MAX_TEXT_BYTES
+    """Most UTF-8 bytes of a chunk: what the collection's field holds."""
 
     @classmethod
-    def configured(cls, processing: Processing) -> Chunker:
-        """The chunker of a configuration."""
+    def configured(cls, processing: Processing, max_bytes: int = MAX_TEXT_BYTES) -> Chunker:
+        """The chunker of a configuration, for a collection whose texts have at most so many bytes."""
         splitter = processing.text_splitter
         level = splitter.split_level if isinstance(splitter, MarkdownSplitter) else 0
-        return cls(processing.chunk_size, processing.chunk_overlap, _borders(splitter), level)
+        return cls(processing.chunk_size, processing.chunk_overlap, _borders(splitter), level, max_bytes)
 
     def split(self, document: Document) -> list[str]:
         """The texts to embed, in the order of the document; none where it has no text but whitespace.
 
-        Each has at most `size` tokens and `MAX_TEXT_BYTES` bytes, begins with no whitespace, and has the
+        Each has at most `size` tokens and `max_bytes` bytes, begins with no whitespace, and has the
         document's context and a blank line on top. A context that takes more than half of a chunk is cut to that
         half. Characters stay whole: with `size` below 8 a character of several tokens may exceed it.
         """
@@ -158,7 +160,7 @@ class Chunker:
             return []
         lead = self._lead(document.context)
         # a token has at least one byte: what has few bytes needs no counting
-        if len(lead.encode()) + len(data) <= min(self.size, MAX_TEXT_BYTES):
+        if len(lead.encode()) + len(data) <= min(self.size, self.max_bytes):
             return [lead + data.decode()]
         return [lead + piece for piece in self._pieces(data, lead)]
 
@@ -166,16 +168,16 @@ class Chunker:
         """`data` in pieces that leave room for `lead`, whose tokens stay the same in front of any of them."""
         tokens = self.size - count_tokens(lead)
         headings = tuple(map(Headings, _heading_offsets(data, self.heading_level)))
-        splitting = _Splitting(data, tokens, MAX_TEXT_BYTES - len(lead.encode()), self.overlap, self.borders, headings)
+        splitting = _Splitting(data, tokens, self.max_bytes - len(lead.encode()), self.overlap, self.borders, headings)
         return splitting.pieces()
 
     def _lead(self, context: str) -> str:
         """What stands on top of every chunk: at most half of its tokens and of its bytes."""
         room = self.size // 2
         data = context.strip().encode("utf-8", "replace")
-        if not data or len(data) + len(_BLANK_LINE) <= min(room, MAX_TEXT_BYTES // 2):
+        if not data or len(data) + len(_BLANK_LINE) <= min(room, self.max_bytes // 2):
             return data.decode() + _BLANK_LINE if data else ""
-        data = data[: MAX_TEXT_BYTES // 2 - len(_BLANK_LINE)].decode(errors="ignore").encode()
+        data = data[: self.max_bytes // 2 - len(_BLANK_LINE)].decode(errors="ignore").encode()
         for tokens in range(room, 0, -1):
             first = next(_Splitting(data, tokens, len(data), 0, _TEXT_BORDERS, ()).pieces())
             if count_tokens(first + _BLANK_LINE) <= room:

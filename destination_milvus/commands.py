@@ -6,9 +6,10 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from destination_milvus import identity, milvus_errors, store
-from destination_milvus.chunking import CHUNKER_VERSION, Chunker
+from destination_milvus.chunking import CHUNKER_VERSION, MAX_TEXT_BYTES, Chunker
 from destination_milvus.columns import NO_COLUMNS, Choice, choose, kinds_of
 from destination_milvus.commit import Committer
 from destination_milvus.config import Auth, Config, FromFieldEmbedding, PasswordAuth, TokenAuth, parse
@@ -17,7 +18,7 @@ from destination_milvus.errors import ConfigError
 from destination_milvus.model import Embedder, Json, Refusal, WriteMode
 from destination_milvus.reading import ByteStream, Inbox
 from destination_milvus.records import StreamName, StreamPlan, VectorField, plan_streams, resolved
-from destination_milvus.rows import PARTITION, Layout
+from destination_milvus.rows import PARTITION
 from destination_milvus.schema import Found, full_text_field, new_partition_key, typed_columns, warn_of_what_is_missing
 from destination_milvus.sync import Limits, Sync
 from destination_milvus.text import DocumentBuilder, Partition
@@ -184,8 +185,8 @@ def _sync(
     committer = Committer(
         store=milvus,
         embedder=embedder,
-        chunker=Chunker.configured(config.processing),
-        shape=_shape(config, embedder, milvus.layout),
+        chunker=Chunker.configured(config.processing, milvus.found.text_bytes),
+        shape=_shape(config, embedder, milvus),
         skip_bad_records=config.advanced.bad_records == "skip",
     )
     return Sync(
@@ -221,10 +222,13 @@ def _with_generations(
     }
 
 
-def _shape(config: Config, embedder: Embedder, layout: Layout) -> str:
+def _shape(config: Config, embedder: Embedder, milvus: store.MilvusStore) -> str:
     """All that decides what rows look like: when it changes, every record is written anew, and embedded if it must."""
     processing = config.processing.model_dump(mode="json")
-    return identity.shape(embedder.identity, CHUNKER_VERSION, processing, layout.vector_field, layout.text_field)
+    parts = [embedder.identity, CHUNKER_VERSION, processing, milvus.layout.vector_field, milvus.layout.text_field]
+    if milvus.found.text_bytes < MAX_TEXT_BYTES:
+        parts.append(milvus.found.text_bytes)
+    return identity.shape(*parts)
 
 
 def _choice(config: Config, catalog: Mapping[str, Json]) -> Choice:
@@ -242,7 +246,7 @@ def _choice(config: Config, catalog: Mapping[str, Json]) -> Choice:
 
 def _builder(config: Config, name: StreamName, plan: StreamPlan, milvus: store.MilvusStore) -> DocumentBuilder:
     vector_field = _vector_field(config)
-    return DocumentBuilder.configured(
+    builder = DocumentBuilder.configured(
         config.processing,
         reserved=milvus.layout.reserved,
         protected=plan.protected,
@@ -250,6 +254,7 @@ def _builder(config: Config, name: StreamName, plan: StreamPlan, milvus: store.M
         columns=milvus.found.columns,
         partition=_partition(config, name, milvus.found),
     )
+    return replace(builder, layout=milvus.layout)
 
 
 def _partition(config: Config, name: StreamName, found: Found) -> Partition | None:

@@ -74,7 +74,7 @@ class Committer:
     def _chunks(self, document: Document) -> tuple[Chunk, ...]:
         if document.vector is not None:
             # a vector of the whole record: one row, findable even where there is no text
-            text = truncated(document.text)
+            text = truncated(document.text, self.chunker.max_bytes)
             return (Chunk(0, text, identity.text_hash(text, self.embedder.identity, document.vector.tobytes())),)
         return tuple(
             Chunk(number, text, identity.text_hash(text, self.embedder.identity))

@@ -15,8 +15,8 @@ from destination_milvus import identity
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
-from destination_milvus.rows import MAX_DYNAMIC_BYTES, MAX_VARCHAR_BYTES, META_CHANGES, TOO_LARGE_TO_CUT
-from destination_milvus.text import DocumentBuilder, clean
+from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, TOO_LARGE_TO_CUT, own_bytes
+from destination_milvus.text import DocumentBuilder, Metadata, clean
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
 """Airbyte's mark of a record that is gone at its source; a truthy value is the time of the deletion."""
@@ -174,7 +174,7 @@ def change_of(
     Raises:
         BadRecord: the record lacks its key or its vector, or either is unusable or too large.
     """
-    record_id = _record_id(record.data, plan)
+    record_id = _record_id(record.data, plan, builder.layout.record_id_bytes)
     key = RecordKey(plan.identifier, record_id or random_id)
     if record_id is not None and record.data.get(CDC_DELETED_AT):
         return Delete(key)
@@ -184,7 +184,7 @@ def change_of(
     return Upsert(key, plan.generation, document, lookup=record_id is not None)
 
 
-def _record_id(data: Mapping[str, Json], plan: StreamPlan) -> str | None:
+def _record_id(data: Mapping[str, Json], plan: StreamPlan, limit: int) -> str | None:
     """Of the record; None where it has none, and need not have one."""
     if plan.mode is WriteMode.APPEND:
         return None
@@ -199,9 +199,9 @@ def _record_id(data: Mapping[str, Json], plan: StreamPlan) -> str | None:
             stream=plan.identifier,
         )
     record_id = identity.record_id(plan.identifier, values)
-    if len(record_id.encode()) > MAX_VARCHAR_BYTES:
+    if len(record_id.encode()) > limit:
         raise BadRecord(
-            f"its primary key is longer than the {MAX_VARCHAR_BYTES:,} bytes that Milvus can hold",
+            f"its primary key is longer than the {limit:,} bytes that Milvus can hold",
             stream=plan.identifier,
             key=record_id,
         )
@@ -219,19 +219,33 @@ def _at(data: Json, path: KeyPath) -> Json:
 def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None) -> Document:
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
-    metadata = built.document.metadata
+    own = own_bytes(key, builder.layout)
+    metadata = _with_changes(Metadata(built.document.metadata, built.changes), record)
+    if own and _exceeds(metadata, own):
+        # the key stands in the dynamic fields a second time, so less than usual is left for what may be cut
+        smaller = replace(builder, metadata_bytes=builder.metadata_bytes - own)
+        metadata = _with_changes(smaller.metadata(record.data), record)
     if missing := [name for name, column in builder.columns.items() if column.required and name not in metadata]:
         raise BadRecord(
             f"it has no value that fits the collection's column {', '.join(missing)}, which takes no null",
             stream=key.stream,
             key=key.record_id,
         )
-    changes = [*(change.as_json() for change in built.changes), *record.changes]
-    if changes:
-        metadata = {**metadata, META_CHANGES: [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]}
-    if len(identity.metadata_bytes(metadata)) > MAX_DYNAMIC_BYTES:
+    if _exceeds(metadata, own):
         raise BadRecord(TOO_LARGE_TO_CUT, stream=key.stream, key=key.record_id)
-    return replace(built.document, metadata=metadata) if changes else built.document
+    return replace(built.document, metadata=metadata)
+
+
+def _exceeds(metadata: Mapping[str, Json], own: int) -> bool:
+    """Whether a row that adds so many bytes of its own is too large for Milvus, its text cut to nothing."""
+    return len(identity.metadata_bytes(metadata)) + own > MAX_DYNAMIC_BYTES
+
+
+def _with_changes(built: Metadata, record: Record) -> Mapping[str, Json]:
+    """The metadata with a note of what it lost, here and at the source."""
+    changes = [*(change.as_json() for change in built.changes), *record.changes]
+    noted = [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]
+    return {**built.metadata, META_CHANGES: noted} if noted else built.metadata
 
 
 def _noted(change: Mapping[str, Json]) -> dict[str, str]:

@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import orjson
 
-from destination_milvus.errors import BadRecord
-from destination_milvus.identity import chunk_key
+from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
 from destination_milvus.model import PENDING, Json, RecordKey, RecordWrite, StoredRow, Vector
 
 PRIMARY_KEY = "pk"
@@ -37,6 +36,9 @@ SYSTEM_FIELDS = frozenset(
 
 MAX_VARCHAR_BYTES = 65_535
 """Milvus: largest `max_length` of a VARCHAR field, which the server counts in bytes."""
+
+MIN_VARCHAR_BYTES = 256
+"""Fewest bytes of a column that holds texts, names or keys: some 60 tokens. Narrower ones are refused."""
 
 MAX_DYNAMIC_BYTES = 65_536
 """A Milvus server's limit for the dynamic fields of a row, as JSON; Milvus Lite has none."""
@@ -66,8 +68,11 @@ class Layout:
     vector_field: str
     text_field: str | None
     """None where the raw text is left out."""
-    text_is_dynamic: bool = False
-    """True where the text is no column and shares the limit of a row's dynamic fields."""
+    dynamic: frozenset[str] = frozenset()
+    """Fields of the connector's own, the text included, that are no columns: they share the limit of a row's dynamic
+    fields with its metadata."""
+    record_id_bytes: int = MAX_VARCHAR_BYTES
+    """Most bytes of a record's id."""
     merges_upserts: bool = False
     """True where an upsert keeps the dynamic fields of the row before it that the new row lacks (Milvus Lite)."""
     computed: frozenset[str] = frozenset()
@@ -78,6 +83,37 @@ class Layout:
         """Names that a record's metadata must not take."""
         return SYSTEM_FIELDS | {self.key_field, self.vector_field, self.text_field or "text", "$meta", *self.computed}
 
+    @property
+    def dynamic_text(self) -> str | None:
+        """Name of the text where it is a dynamic field: it gives way where those would be too large; else None."""
+        return self.text_field if self.text_field in self.dynamic else None
+
+
+OWN_LAYOUT = Layout(PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
+"""Of a collection that the connector creates, with the default names."""
+
+
+def own_bytes(key: RecordKey, layout: Layout) -> int:
+    """Most bytes, as JSON, of the dynamic fields in a row of a record that are no metadata, without a text.
+
+    0 in collections that the connector creates: there all of them are columns.
+    """
+    own = {**_LARGEST, STREAM: key.stream, RECORD_ID: key.record_id}
+    dynamic: dict[str, Json] = {name: value for name, value in own.items() if name in layout.dynamic}
+    if layout.dynamic_text is not None:
+        dynamic |= {layout.dynamic_text: "", META_CHANGES: [_cut(layout.dynamic_text)]}
+    return len(orjson.dumps(dynamic)) - len("{}") + len(",") if dynamic else 0
+
+
+_LARGEST = {
+    CHUNK: 10**9,
+    CHUNKS: 10**9,
+    TEXT_HASH: "0" * DIGEST_CHARACTERS,
+    FINGERPRINT: "0" * DIGEST_CHARACTERS,
+    GENERATION: 2**63 - 1,
+    EXTRACTED_AT: 2**63 - 1,
+}
+
 
 def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
     """Row `number` of a version, complete; row 0 carries the version's fingerprint."""
@@ -87,27 +123,30 @@ def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layou
 
 def self_contained(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
     """Row `number` where rows are found by record id: each carries the version's fingerprint."""
-    return _fitted(_entity(write, number, len(write.chunks), write.fingerprint, vectors, layout), layout)
+    return _entity(write, number, len(write.chunks), write.fingerprint, vectors, layout)
 
 
 def _fitted(row: dict[str, Json], layout: Layout) -> dict[str, Json]:
     """The row with its text shortened, where the text is a dynamic field and they would be too large together.
 
-    Raises:
-        BadRecord: the row is too large without any text.
+    Without a text it fits: who makes records leaves `own_bytes` free.
     """
-    if layout.text_field is None or not layout.text_is_dynamic:
+    name = layout.dynamic_text
+    if name is None:
         return row
-    excess = row_bytes(row, layout.vector_field) - 4 * len(row[layout.vector_field]) - MAX_DYNAMIC_BYTES
+    columns = layout.reserved - layout.dynamic
+    dynamic = {field: value for field, value in row.items() if field not in columns}
+    excess = len(orjson.dumps(dynamic)) - MAX_DYNAMIC_BYTES
     if excess <= 0:
         return row
-    text = row[layout.text_field]
-    cut = {"field": layout.text_field, "change": "TRUNCATED", "reason": "DESTINATION_RECORD_SIZE_LIMITATION"}
-    changes = [*row.get(META_CHANGES, []), cut]
-    room = len(orjson.dumps(text)) - excess - len(orjson.dumps({META_CHANGES: changes}))
-    if room < len('""'):
-        raise BadRecord(TOO_LARGE_TO_CUT, stream=row[STREAM], key=row[RECORD_ID])
-    return {**row, layout.text_field: _beginning(text, room), META_CHANGES: changes}
+    changes = [*row.get(META_CHANGES, []), _cut(name)]
+    room = len(orjson.dumps(row[name])) - excess - len(orjson.dumps({META_CHANGES: changes}))
+    return {**row, name: _beginning(row[name], room), META_CHANGES: changes}
+
+
+def _cut(text_field: str) -> dict[str, str]:
+    """What a row says whose text was shortened, as an item of Airbyte's list."""
+    return {"field": text_field, "change": "TRUNCATED", "reason": "DESTINATION_RECORD_SIZE_LIMITATION"}
 
 
 def _beginning(text: str, size: int) -> str:
@@ -141,7 +180,6 @@ def _entity(
 ) -> dict[str, Json]:
     upsert, chunk = write.upsert, write.chunks[number]
     row: dict[str, Json] = {
-        **_cleared(write.stored.get(number), layout),
         **upsert.document.metadata,
         STREAM: upsert.key.stream,
         RECORD_ID: upsert.key.record_id,
@@ -157,7 +195,7 @@ def _entity(
         row[layout.key_field] = chunk_key(upsert.key, number)
     if layout.text_field is not None:
         row[layout.text_field] = chunk.text
-    return row
+    return {**_cleared(write.stored.get(number), layout), **_fitted(row, layout)}
 
 
 def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
@@ -165,9 +203,7 @@ def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
 
     Deleting the row first would clear it too, but a crash in between would leave a record without its head.
     """
-    if old is None or not layout.merges_upserts:
-        return {}
-    return {name: None for name in old.entity if name != layout.key_field}
+    return dict.fromkeys(old.entity) if old is not None and layout.merges_upserts else {}
 
 
 def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:

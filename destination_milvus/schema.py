@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,10 @@ logger = logging.getLogger("airbyte.milvus")
 ANALYZER = {"type": "standard"}
 """Words by Unicode's rules, in lower case, nothing left out: no guess at a language. Milvus Lite knows no other one
 that a server knows too."""
+
+
+BYTES_A_TOKEN = 4
+"""Of English text; other scripts have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,115 @@ def new_partition_key(config: Config, server: Server) -> str | None:
     return None
 
 
+OWN_TEXTS: Mapping[str, int] = {
+    rows.STREAM: rows.MIN_VARCHAR_BYTES,
+    rows.RECORD_ID: rows.MIN_VARCHAR_BYTES,
+    rows.TEXT_HASH: DIGEST_CHARACTERS,
+    rows.FINGERPRINT: DIGEST_CHARACTERS,
+    rows.PARTITION: rows.MAX_PARTITION_BYTES,
+}
+"""The connector's own fields that hold a text, with the fewest bytes that a column for one needs."""
+
+OWN_NUMBERS = (rows.CHUNK, rows.CHUNKS, rows.GENERATION, rows.EXTRACTED_AT)
+"""Those that hold an integer of 64 bits."""
+
+
+def schema_problems(description: Mapping[str, Any], config: Config) -> Iterator[str]:
+    """What keeps rows of this configuration out of an existing collection: a clause a field, for a sentence.
+
+    Every field that a row fills is looked at, and every field that takes no null and would stay empty.
+
+    Args:
+        description: of the collection, as pymilvus gives it.
+        config: as parsed.
+    """
+    fields = {field["name"]: field for field in description["fields"]}
+    key = next(field for field in description["fields"] if field.get("is_primary"))
+    if not description.get("auto_id"):
+        if _type(key) != "VARCHAR":
+            yield f'its primary key "{key["name"]}" is neither a VARCHAR nor made by Milvus (auto_id)'
+        elif max_bytes(key) < DIGEST_CHARACTERS:
+            yield f'its primary key "{key["name"]}" is shorter than {DIGEST_CHARACTERS} characters'
+    if not description.get("enable_dynamic_field"):
+        yield "it has no dynamic field, which the records' metadata needs"
+    yield from _vector_problems(fields.get(config.indexing.vector_field), config.indexing)
+    yield from _text_problems(fields.get(config.indexing.text_field), config)
+    for name, least in OWN_TEXTS.items():
+        if name in fields and (_type(fields[name]) != "VARCHAR" or max_bytes(fields[name]) < least):
+            yield f'its field "{name}" is no VARCHAR of at least {least} bytes'
+    for name in OWN_NUMBERS:
+        if name in fields and _type(fields[name]) != "INT64":
+            yield f'its field "{name}" is no INT64'
+    yield from _problems_of_empty_fields(description, config)
+
+
+def _vector_problems(vector: Mapping[str, Any] | None, indexing: Indexing) -> Iterator[str]:
+    if vector is None:
+        yield f'it has no vector field "{indexing.vector_field}" (indexing.vector_field)'
+    elif _type(vector) != "FLOAT_VECTOR":
+        yield f'its field "{indexing.vector_field}" is no vector of 32-bit floats'
+
+
+def _text_problems(text: Mapping[str, Any] | None, config: Config) -> Iterator[str]:
+    name = config.indexing.text_field
+    if text is None:
+        return  # it is a dynamic field
+    if config.omit_raw_text:
+        if _is_required(text):
+            yield (
+                f'its field "{name}" takes no null, and omit_raw_text leaves the text out: turn it off, or sync into a '
+                "new collection"
+            )
+    elif _type(text) != "VARCHAR":
+        yield f'its field "{name}" (indexing.text_field) is no VARCHAR'
+    elif max_bytes(text) < rows.MIN_VARCHAR_BYTES:
+        yield (
+            f'its field "{name}" (indexing.text_field) holds {max_bytes(text)} bytes, too few for chunks of a text, '
+            f"which need {rows.MIN_VARCHAR_BYTES} or more"
+        )
+
+
+def _problems_of_empty_fields(description: Mapping[str, Any], config: Config) -> Iterator[str]:
+    """Fields that take no null and that neither the connector nor metadata fills."""
+    processing, indexing = config.processing, config.indexing
+    stored = {processing.stored_name(path) for path in processing.metadata_fields}
+    filled = {*rows.SYSTEM_FIELDS, indexing.vector_field, indexing.text_field, *computed_fields(description), *stored}
+    # the columns that the connector makes for metadata take nulls: where it made the collection, only a text does not
+    is_ours = any(field["name"] == rows.FINGERPRINT for field in description["fields"])
+    for field in description["fields"]:
+        if field.get("is_primary") or field["name"] in filled or not _is_required(field):
+            continue
+        if "VECTOR" in (_type(field) or ""):
+            yield (
+                f'its vector field "{field["name"]}" takes no null, and rows fill "{indexing.vector_field}" '
+                "(indexing.vector_field) alone"
+            )
+        elif is_ours:
+            yield (
+                f'its field "{field["name"]}" takes no null, and rows would leave it empty: if it holds the texts, set '
+                "indexing.text_field to it"
+            )
+        elif stored:
+            yield (
+                f'its field "{field["name"]}" takes no null, and processing.metadata_fields leaves it out: add it '
+                "there, or set indexing.text_field to it if it holds the texts"
+            )
+
+
+def _type(field: Mapping[str, Any]) -> str | None:
+    return getattr(field.get("type"), "name", None)
+
+
+def max_bytes(field: Mapping[str, Any] | None) -> int:
+    """Most bytes of a text in a field of a description; None is a dynamic field."""
+    limits = (field or {}).get("params") or {}
+    return int(limits.get("max_length", rows.MAX_VARCHAR_BYTES))
+
+
+def _is_required(field: Mapping[str, Any]) -> bool:
+    return not field.get("nullable") and field.get("default_value") is None
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The fields of a collection that were optional when it was created."""
@@ -122,14 +235,16 @@ class Found:
     """Typed fields that metadata goes into."""
     partition_key: str | None
     """The field that it is partitioned by."""
+    text_bytes: int = rows.MAX_VARCHAR_BYTES
+    """Most bytes of a text; no less than `rows.MIN_VARCHAR_BYTES`. Milvus Lite would take as many characters."""
 
 
-def found_fields(description: Mapping[str, Any], text_field: str, reserved: Collection[str]) -> Found:
+def found_fields(description: Mapping[str, Any], text_field: str | None, reserved: Collection[str]) -> Found:
     """The optional fields of a collection, from its description as pymilvus gives it.
 
     Args:
         description: of the collection.
-        text_field: name of the field that holds the text.
+        text_field: name of the field that holds the text; None where it is left out.
         reserved: names of the fields that are no metadata.
     """
     fields = description["fields"]
@@ -139,19 +254,19 @@ def found_fields(description: Mapping[str, Any], text_field: str, reserved: Coll
         ),
         columns={field["name"]: _column(field) for field in fields if field["name"] not in reserved},
         partition_key=next((field["name"] for field in fields if field.get("is_partition_key")), None),
+        text_bytes=next((max_bytes(field) for field in fields if field["name"] == text_field), rows.MAX_VARCHAR_BYTES),
     )
 
 
 def _column(field: Mapping[str, Any]) -> Column:
     kind, element = (getattr(field.get(key), "name", None) for key in ("type", "element_type"))
-    limits = field.get("params") or {}
     return Column(
         field["name"],
         kind if kind in TYPES or kind == "ARRAY" else None,
         element if kind == "ARRAY" and element in TYPES else None,
-        max_bytes=int(limits.get("max_length", rows.MAX_VARCHAR_BYTES)),
-        capacity=int(limits.get("max_capacity", MAX_CAPACITY)),
-        required=not field.get("nullable") and field.get("default_value") is None,
+        max_bytes=max_bytes(field),
+        capacity=int((field.get("params") or {}).get("max_capacity", MAX_CAPACITY)),
+        required=_is_required(field),
     )
 
 
@@ -163,6 +278,16 @@ def warn_of_what_is_missing(config: Config, collection: str, found: Found) -> No
             'indexing.full_text_search is on, but the collection "%s" was created without it, and Milvus cannot add it '
             "later: it is searched by vectors alone. Sync into a new collection to have full-text search.",
             collection,
+        )
+    if found.text_bytes < config.processing.chunk_size * BYTES_A_TOKEN:
+        logger.warning(
+            'processing.chunk_size is %d, about %s bytes, but the field "%s" of the collection "%s" holds %s: longer '
+            "chunks are divided to fit. Lower the chunk size, or sync into a new collection.",
+            config.processing.chunk_size,
+            f"{config.processing.chunk_size * BYTES_A_TOKEN:,}",
+            indexing.text_field,
+            collection,
+            f"{found.text_bytes:,}",
         )
     missing = [name for name in dict.fromkeys(indexing.indexed_metadata_fields) if name not in found.columns]
     if missing:

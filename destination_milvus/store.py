@@ -25,7 +25,7 @@ from destination_milvus import rows
 from destination_milvus.columns import NO_COLUMNS, Choice
 from destination_milvus.config import Config, Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, ModelMismatch, TransientError
-from destination_milvus.identity import DIGEST_CHARACTERS, chunk_key
+from destination_milvus.identity import chunk_key
 from destination_milvus.milvus_errors import (
     described,
     is_collection_missing,
@@ -43,7 +43,9 @@ from destination_milvus.schema import (
     computed_fields,
     found_fields,
     full_text_field,
+    max_bytes,
     new_partition_key,
+    schema_problems,
     typed_columns,
     warn_of_what_is_missing,
 )
@@ -255,20 +257,22 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
     if description is None:
         return None
     fields = {field["name"]: field for field in description["fields"]}
-    problems = list(_schema_problems(description, fields, indexing))
+    problems = list(schema_problems(description, config))
     if problems:
         raise ConfigError(
             f'The collection "{indexing.collection}" exists but cannot be used: {"; ".join(problems)}. '
             "Name another collection, or adapt the configuration."
         )
     key = next(field for field in description["fields"] if field.get("is_primary"))
+    auto_id = bool(description.get("auto_id"))
     layout = rows.Layout(
         key_field=key["name"],
-        auto_id=bool(description.get("auto_id")),
+        auto_id=auto_id,
         vector_field=indexing.vector_field,
         text_field=None if config.omit_raw_text else indexing.text_field,
-        text_is_dynamic=indexing.text_field not in fields,
-        merges_upserts=is_embedded(indexing.host),
+        dynamic=frozenset({*rows.SYSTEM_FIELDS, indexing.text_field} - fields.keys()),
+        record_id_bytes=max_bytes(fields.get(rows.RECORD_ID)),
+        merges_upserts=is_embedded(indexing.host) and not auto_id,
         computed=frozenset(computed_fields(description)),
     )
     model = (description.get("properties") or {}).get(MODEL_PROPERTY)
@@ -279,7 +283,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         metric_type=_metric(client, indexing, is_ours=model is not None),
         model=model,
         columns=frozenset(fields),
-        found=found_fields(description, indexing.text_field, layout.reserved),
+        found=found_fields(description, layout.text_field, layout.reserved),
     )
 
 
@@ -297,27 +301,6 @@ def _description(client: MilvusClient, indexing: Indexing) -> Mapping[str, Any] 
     except Exception as error:
         raise translated(error, indexing) from error
     return None
-
-
-def _schema_problems(description: Mapping[str, Any], fields: Mapping[str, Any], indexing: Indexing) -> Iterator[str]:
-    from pymilvus import DataType  # noqa: PLC0415
-
-    key = next(field for field in description["fields"] if field.get("is_primary"))
-    if not description.get("auto_id"):
-        if key["type"] != DataType.VARCHAR:
-            yield f'its primary key "{key["name"]}" is neither a VARCHAR nor made by Milvus (auto_id)'
-        elif int(key["params"].get("max_length", 0)) < DIGEST_CHARACTERS:
-            yield f'its primary key "{key["name"]}" is shorter than {DIGEST_CHARACTERS} characters'
-    if not description.get("enable_dynamic_field"):
-        yield "it has no dynamic field, which the records' metadata needs"
-    vector = fields.get(indexing.vector_field)
-    if vector is None:
-        yield f'it has no vector field "{indexing.vector_field}" (indexing.vector_field)'
-    elif vector["type"] != DataType.FLOAT_VECTOR:
-        yield f'its field "{indexing.vector_field}" is no vector of 32-bit floats'
-    text = fields.get(indexing.text_field)
-    if text is not None and text["type"] != DataType.VARCHAR:
-        yield f'its field "{indexing.text_field}" (indexing.text_field) is no VARCHAR'
 
 
 def _metric(client: MilvusClient, indexing: Indexing, *, is_ours: bool) -> str:

@@ -20,7 +20,7 @@ import orjson
 
 from destination_milvus.columns import Column, fitted
 from destination_milvus.model import Document
-from destination_milvus.rows import MAX_PARTITION_BYTES, PARTITION
+from destination_milvus.rows import MAX_PARTITION_BYTES, OWN_LAYOUT, PARTITION, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class FieldChange:
 class Metadata:
     """The metadata of a record, fit for a row."""
 
-    metadata: dict[str, Json]
+    metadata: Mapping[str, Json]
     changes: tuple[FieldChange, ...]
 
 
@@ -174,6 +174,8 @@ class DocumentBuilder:
     """Columns of the collection that metadata goes into, by name; all other metadata is dynamic."""
     partition: Partition | None = None
     """What the collection is partitioned by; None where it has no field for that."""
+    layout: Layout = OWN_LAYOUT
+    """Of the collection's rows: it decides how much of a row is left for metadata."""
 
     @classmethod
     def configured(

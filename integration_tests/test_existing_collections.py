@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from destination_milvus.commands import check_configuration
+from destination_milvus.errors import BadRecord, ConfigError
 from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, stream, write
+from integration_tests.connector import catalog, record, state, stream, write
 
 TICKETS = catalog(stream("tickets"))
 PROCESSING = {"text_fields": ["text"], "include_field_names": False}
@@ -54,6 +57,64 @@ def rows(backend: Backend, name: str, fields: Sequence[str] = ("*",)) -> list[di
     return sorted(plain, key=lambda row: (row["_ab_record_id"], row["_ab_chunk"]))
 
 
+def refused(conf: Mapping[str, Any]) -> str:
+    """The sentence with which both `check` and `write` refuse a configuration."""
+    with pytest.raises(ConfigError) as checked:
+        check_configuration(conf)
+    with pytest.raises(ConfigError) as written:
+        write(conf, TICKETS, [record({"id": 1, "text": "x"}), state(1)])
+    assert checked.value.message == written.value.message
+    return checked.value.message
+
+
+def test_options_that_a_collection_cannot_follow_are_refused_by_name(backend: Backend) -> None:
+    """A text that is left out from now on, or goes into another field: rows would lack what the collection demands."""
+    conf = config(backend, processing=PROCESSING)
+    write(conf, TICKETS, [record({"id": 1, "text": "x"})])
+    assert 'its field "text" takes no null, and omit_raw_text leaves the text out' in refused(
+        {**conf, "omit_raw_text": True}
+    )
+    renamed = {**conf, "indexing": {**conf["indexing"], "text_field": "body"}}
+    assert 'its field "text" takes no null, and rows would leave it empty: if it holds the texts' in refused(renamed)
+
+
+def test_a_text_column_too_narrow_for_chunks_is_refused(backend: Backend) -> None:
+    """Before Milvus refuses a whole batch for one long text."""
+    conf = config(backend, processing=PROCESSING)
+    make(backend, conf["indexing"]["collection"], ("text", "VARCHAR", {"max_length": 100}))
+    assert 'its field "text" (indexing.text_field) holds 100 bytes, too few for chunks' in refused(conf)
+
+
+@pytest.mark.parametrize("auto_id", [False, True], ids=["own keys", "auto_id"])
+def test_chunks_fit_the_text_column_that_there_is(
+    backend: Backend, auto_id: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of a text is lost, one line says that chunks are smaller, and a second sync writes nothing."""
+    caplog.set_level(logging.INFO, "airbyte")
+    conf = config(backend, processing=PROCESSING)
+    name = conf["indexing"]["collection"]
+    columns = [("text", "VARCHAR", {"max_length": 300}), ("_ab_record_id", "VARCHAR", {"max_length": 256})]
+    make(backend, name, *columns, auto_id=auto_id, key="INT64" if auto_id else "VARCHAR")
+    check_configuration(conf)
+    text = " ".join(f"größe{number}" for number in range(200))
+    lines = [record({"id": 1, "text": text}), record({"id": 2, "text": "字" * 400})]
+    write(conf, TICKETS, lines)
+    warnings = [line for line in caplog.messages if "processing.chunk_size is 1000, about 4,000 bytes" in line]
+    assert len(warnings) == 2, "in check and in write"
+    stored = rows(backend, name)
+    assert all(len(row["text"].encode()) <= 300 for row in stored)
+    assert " ".join(row["text"] for row in stored if row["id"] == 1) == text
+    assert "".join(row["text"] for row in stored if row["id"] == 2) == "字" * 400
+    caplog.clear()
+    write(conf, TICKETS, lines)
+    assert "2 unchanged" in caplog.text
+    assert "0 chunks written, 0 texts embedded" in caplog.text
+    long = record({"id": "k" * 300, "text": "x"})
+    states = write({**conf, "advanced": {"bad_records": "skip"}}, TICKETS, [*lines, long, state(1)])
+    assert states[0]["destinationStats"] == {"recordCount": 2.0, "rejectedRecordCount": 1.0}
+    assert "its primary key is longer than the 256 bytes" in caplog.text
+
+
 @pytest.mark.parametrize("column", [False, True], ids=["dynamic text", "nullable column"])
 def test_a_text_that_is_left_out_from_now_on_is_gone_from_every_record_that_comes(lite: Backend, column: bool) -> None:
     """Milvus Lite merges an upsert into the row before it: the old text would stay beside the new vector."""
@@ -65,3 +126,37 @@ def test_a_text_that_is_left_out_from_now_on_is_gone_from_every_record_that_come
     assert len([row for row in rows(lite, name) if row["text"]]) > 4
     write({**conf, "omit_raw_text": True}, TICKETS, lines)
     assert not [row for row in rows(lite, name) if "text" in row]
+
+
+@pytest.mark.parametrize("auto_id", [False, True], ids=["own keys", "auto_id"])
+@pytest.mark.parametrize("omitted", [False, True], ids=["text", "no text"])
+def test_rows_of_a_collection_without_columns_stay_within_the_limit_of_dynamic_fields(
+    backend: Backend, auto_id: bool, omitted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Metadata, text and the connector's own fields share it: text and metadata are cut, and a key never.
+
+    What cannot be stored is a bad record, and `skip` goes on without it.
+    """
+    caplog.set_level(logging.INFO, "airbyte")
+    processing = {**PROCESSING, "chunk_size": 8191, "metadata_fields": ["id", "note"]}
+    conf = config(backend, processing=processing, omit_raw_text=omitted)
+    name = conf["indexing"]["collection"]
+    make(backend, name, auto_id=auto_id, key="INT64" if auto_id else "VARCHAR")
+    text = "x" * 30_000
+    lines = [
+        record({"id": 1, "text": text, "note": "n" * 70_000}),
+        record({"id": "k" * 25_000, "text": text, "note": "n" * 70_000}),
+        record({"id": '"' * 25_000, "text": text}),
+        record({"id": 2, "text": text}),
+        state(1),
+    ]
+    states = write({**conf, "advanced": {"bad_records": "skip"}}, TICKETS, lines)
+    assert states[0]["destinationStats"] == {"recordCount": 3.0, "rejectedRecordCount": 1.0}
+    assert "primary key and cursor, which are never cut" in caplog.text
+    stored = {row["id"]: row for row in rows(backend, name)}
+    assert stored.keys() == {1, 2, "k" * 25_000}
+    assert all("text" in row and text.startswith(row["text"]) for row in stored.values()) != omitted
+    assert len(stored[1]["note"]) > 59_000
+    assert 5_000 < len(stored["k" * 25_000]["note"]) < 15_000
+    with pytest.raises(BadRecord, match="primary key and cursor, which are never cut"):
+        write(conf, TICKETS, lines)

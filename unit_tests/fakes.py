@@ -44,6 +44,8 @@ def vector_of(text: str) -> Vector:
 class BarChunker:
     """Cuts at every bar: the text `a|b|a` has three chunks."""
 
+    max_bytes = 65_535
+
     def split(self, document: Document) -> list[str]:
         """The pieces that are not empty."""
         return [piece for piece in document.text.split("|") if piece]

@@ -77,6 +77,20 @@ def test_every_chunk_holds_both_limits(
         assert chunk[0].strip()
 
 
+@settings(deadline=None)
+@given(TEXTS, TEXTS, SIZES, st.integers(256, 400), st.sampled_from(SPLITTERS))
+def test_chunks_fit_a_narrow_column_and_nothing_is_lost(
+    text: str, context: str, size: int, room: int, splitter: dict[str, Any]
+) -> None:
+    """The column of a collection that somebody else made decides where it holds less than a chunk may have."""
+    given_size = Processing.model_validate({"chunk_size": size * 20, "text_splitter": splitter})
+    chunks = Chunker.configured(given_size, room).split(document(text * 5, context))
+    assert all(len(chunk.encode()) <= room for chunk in chunks)
+    assert Chunker.configured(given_size, MAX_TEXT_BYTES) == Chunker.configured(given_size)
+    if splitter.get("mode") == "separator" and "separators" not in splitter and not context.strip():
+        assert without_space("".join(chunks)) == without_space(text * 5)
+
+
 @pytest.mark.parametrize("size", range(1, 8))
 def test_below_eight_tokens_plain_text_still_holds_the_limit(size: int) -> None:
     for chunk in chunker(size).split(document("the cat sat on internationalization, 1234567")):

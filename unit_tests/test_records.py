@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from destination_milvus.columns import Column
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
+from destination_milvus.identity import metadata_bytes
 from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol import Record
 from destination_milvus.records import KeyPath, StreamPlan, VectorField, change_of, plan_streams, resolved
-from destination_milvus.rows import META_CHANGES
+from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, OWN_LAYOUT, SYSTEM_FIELDS, Layout, own_bytes
 from destination_milvus.text import DocumentBuilder
 
 ID = [["id"]]
@@ -250,6 +252,33 @@ def test_a_key_that_fills_a_row_alone_is_a_bad_record() -> None:
     builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}))
     with pytest.raises(BadRecord, match="leave too little"):
         change_of(record({"id": "k" * 65_500, "body": "b"}), dedup(), builder, "random", None)
+
+
+DYNAMIC = replace(OWN_LAYOUT, dynamic=SYSTEM_FIELDS | {"text"})
+"""Of a collection without columns: all that a row holds beside key and vector shares one limit."""
+
+
+@pytest.mark.parametrize("layout", [DYNAMIC, replace(DYNAMIC, auto_id=True), replace(DYNAMIC, text_field=None)])
+def test_a_key_that_stands_in_a_row_twice_leaves_less_for_what_may_be_cut(layout: Layout) -> None:
+    """In the metadata and, where it is no column, as the record's id: other metadata gives way, and then the record."""
+    builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}), layout=layout)
+    change = change_of(record({"id": "k" * 20_000, "note": "n" * 50_000}), dedup(), builder, "random", None)
+    assert isinstance(change, Upsert)
+    metadata = change.document.metadata
+    assert metadata["id"] == "k" * 20_000
+    assert 15_000 < len(metadata["note"]) < 25_000
+    assert metadata[META_CHANGES][0]["field"] == "note"
+    assert len(metadata_bytes(metadata)) + own_bytes(change.key, layout) <= MAX_DYNAMIC_BYTES
+    with pytest.raises(BadRecord, match="leave too little"):
+        change_of(record({"id": "k" * 32_700}), dedup(), builder, "random", None)
+
+
+def test_a_key_is_as_long_as_the_column_of_the_collection_takes() -> None:
+    """In bytes, which a server counts."""
+    builder = DocumentBuilder(layout=replace(OWN_LAYOUT, record_id_bytes=256))
+    change_of(record({"id": "é" * 124}), dedup(), builder, "random", None)
+    with pytest.raises(BadRecord, match="longer than the 256 bytes"):
+        change_of(record({"id": "é" * 125}), dedup(), builder, "random", None)
 
 
 def test_a_column_that_takes_no_null_makes_a_record_without_a_value_bad() -> None:

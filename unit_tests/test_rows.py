@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus import identity, rows
-from destination_milvus.errors import BadRecord
 from destination_milvus.model import PENDING, Chunk, Document, RecordKey, RecordWrite, StoredRow, Upsert
 from destination_milvus.rows import (
     CHUNK,
@@ -255,24 +254,51 @@ def test_rows_found_by_record_id_all_carry_the_fingerprint_of_the_version() -> N
     assert [rows.self_contained(write(), number, VECTORS, AUTO_ID)[FINGERPRINT] for number in (0, 1)] == ["version"] * 2
 
 
+DYNAMIC = Layout("id", auto_id=True, vector_field="vec", text_field="text", dynamic=SYSTEM_FIELDS | {"text"})
+"""As in a collection of Airbyte's existing connector: its columns are a key and a vector."""
+
+
+@pytest.mark.parametrize("layout", [DYNAMIC, replace(DYNAMIC, auto_id=False)], ids=["auto_id", "own keys"])
 @pytest.mark.parametrize("filler", ["x", "é", '"', "\n", "字"])
 @pytest.mark.parametrize("size", [10, 30_000, 70_000])
-def test_a_dynamic_text_is_shortened_to_what_a_server_takes_and_the_row_says_so(filler: str, size: int) -> None:
-    layout = Layout("id", auto_id=True, vector_field="vec", text_field="text", text_is_dynamic=True)
+def test_a_dynamic_text_is_shortened_to_what_a_server_takes_and_the_row_says_so(
+    filler: str, size: int, layout: Layout
+) -> None:
     text = filler * size
     long = write("a", metadata={"note": "m" * 1_000})
     long = RecordWrite(long.upsert, "version", (Chunk(0, text, "hash of a"),), ("r",), frozenset(), (), None, {})
-    row = rows.self_contained(long, 0, VECTORS, layout)
-    dynamic = {name: value for name, value in row.items() if name != "vec"}
+    row = (rows.self_contained if layout.auto_id else rows.entity)(long, 0, VECTORS, layout)
+    dynamic = {name: value for name, value in row.items() if name not in {"vec", "id"}}
     assert len(orjson.dumps(dynamic)) <= rows.MAX_DYNAMIC_BYTES
     assert text.startswith(row["text"])
     assert (META_CHANGES in row) == (row["text"] != text)
 
 
-def test_a_row_that_is_too_large_without_its_text_is_a_bad_record() -> None:
-    layout = Layout("id", auto_id=True, vector_field="vec", text_field="text", text_is_dynamic=True)
-    with pytest.raises(BadRecord, match="leave too little"):
-        rows.self_contained(write("a", metadata={"note": "m" * 65_500}), 0, VECTORS, layout)
+@pytest.mark.parametrize("dynamic", [DYNAMIC.dynamic, DYNAMIC.dynamic - {"text"}, frozenset(), frozenset({RECORD_ID})])
+@pytest.mark.parametrize("auto_id", [True, False])
+@given(record_id=HOSTILE, text=HOSTILE, left=st.integers(0, 300))
+def test_a_row_fits_whose_metadata_leaves_room_for_the_fields_of_the_connector(
+    dynamic: frozenset[str], auto_id: bool, record_id: str, text: str, left: int
+) -> None:
+    """Sizes are decided where records are made, with `own_bytes`: no row of a plan is too large when it is written."""
+    layout = replace(DYNAMIC, auto_id=auto_id, dynamic=dynamic)
+    key = RecordKey("tickets", record_id)
+    room = rows.MAX_DYNAMIC_BYTES - rows.own_bytes(key, layout) - left - len('{"note":""}')
+    made = write("a", metadata={"note": "m" * room})
+    upsert = replace(made.upsert, key=key)
+    made = replace(made, upsert=upsert, chunks=(Chunk(0, text * 100, "hash of a"),))
+    row = rows.self_contained(made, 0, VECTORS, layout)
+    columns = {"vec", "id", *(SYSTEM_FIELDS - dynamic - {META_CHANGES}), *({"text"} - dynamic)}
+    assert len(orjson.dumps({name: value for name, value in row.items() if name not in columns})) <= (
+        rows.MAX_DYNAMIC_BYTES
+    )
+    assert row["note"] == "m" * room
+
+
+def test_a_collection_of_the_connectors_own_leaves_all_room_to_metadata() -> None:
+    """All of its own fields are columns there."""
+    assert rows.own_bytes(KEY, rows.OWN_LAYOUT) == 0
+    assert rows.own_bytes(KEY, replace(rows.OWN_LAYOUT, dynamic=frozenset({META_CHANGES, PARTITION}))) == 0
 
 
 @given(st.text(max_size=20), st.integers(0, 30))

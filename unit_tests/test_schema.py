@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from destination_milvus.schema import (
     found_fields,
     full_text_field,
     new_partition_key,
+    schema_problems,
     typed_columns,
     warn_of_what_is_missing,
 )
@@ -169,3 +171,82 @@ def test_computed_fields_are_found_by_function_and_by_flag() -> None:
     assert computed_fields({"fields": fields}) == {"sparse": ()}
     assert computed_fields({"fields": fields, "functions": [bm25]}) == {"sparse": ("text",)}
     assert computed_fields({"fields": fields[:2], "functions": []}) == {}
+
+
+def field(name: str, kind: str, **more: Any) -> dict[str, Any]:
+    """A field as pymilvus describes it."""
+    limits = {name: more.pop(name) for name in ("max_length",) if name in more}
+    return {"name": name, "type": _Type(kind), "params": limits, **more}
+
+
+KEY = field("pk", "VARCHAR", is_primary=True, max_length=32)
+VECTOR = field("vector", "FLOAT_VECTOR")
+TEXT = field("text", "VARCHAR", max_length=65_535)
+HASH = field("_ab_fingerprint", "VARCHAR", max_length=32)
+
+
+def described(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The description of a collection with these fields beside key and vector."""
+    return {"fields": [KEY, VECTOR, *fields], "enable_dynamic_field": True, **more}
+
+
+OMITTED = config().model_copy(update={"omit_raw_text": True})
+NAMED = config()
+NAMED = NAMED.model_copy(update={"processing": NAMED.processing.model_copy(update={"metadata_fields": ["id"]})})
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        described(),
+        described(TEXT, HASH),
+        described({**TEXT, "nullable": True}),
+        described(field("text", "VARCHAR", max_length=256)),
+        described(field("status", "VARCHAR", max_length=10)),
+        described(TEXT, HASH, field("status", "VARCHAR", max_length=10, nullable=True)),
+        described(TEXT, field("sparse", "SPARSE_FLOAT_VECTOR", is_function_output=True)),
+        described(field("_ab_record_id", "VARCHAR", max_length=256), field("_ab_chunk", "INT64")),
+        described(field("level", "INT8", default_value=3), field("more", "FLOAT_VECTOR", nullable=True)),
+        {**described(), "fields": [field("id", "INT64", is_primary=True), VECTOR], "auto_id": True},
+    ],
+)
+def test_a_collection_that_takes_the_rows_has_no_problem(description: dict[str, Any]) -> None:
+    """Columns for metadata are the records' business, as long as nothing keeps records from filling them."""
+    assert list(schema_problems(description, config())) == []
+
+
+@pytest.mark.parametrize(
+    ("description", "wanted", "told"),
+    [
+        ({**described(), "fields": [field("pk", "INT64", is_primary=True), VECTOR]}, config(), "neither a VARCHAR"),
+        ({**described(), "fields": [{**KEY, "params": {"max_length": 31}}, VECTOR]}, config(), "shorter than 32"),
+        (described(enable_dynamic_field=False), config(), "no dynamic field"),
+        (described(), config(vector_field="v"), 'no vector field "v" (indexing.vector_field)'),
+        (described(field("v", "FLOAT16_VECTOR")), config(vector_field="v"), "no vector of 32-bit floats"),
+        (described(field("text", "JSON")), config(), '"text" (indexing.text_field) is no VARCHAR'),
+        (described(field("text", "VARCHAR", max_length=255)), config(), "holds 255 bytes, too few"),
+        (described(TEXT), OMITTED, "omit_raw_text"),
+        (described(TEXT, HASH), config(text_field="body"), 'its field "text" takes no null'),
+        (described(TEXT), NAMED.model_copy(update={"indexing": config(text_field="b").indexing}), "metadata_fields"),
+        (described(field("status", "INT64", is_partition_key=True)), NAMED, "processing.metadata_fields leaves it out"),
+        (described(field("more", "FLOAT_VECTOR")), config(), 'its vector field "more" takes no null'),
+        (described(field("_ab_stream", "VARCHAR", max_length=64)), config(), 'stream" is no VARCHAR of at least 256'),
+        (described(field("_ab_text_hash", "INT64")), config(), '"_ab_text_hash" is no VARCHAR of at least 32'),
+        (described(field("_ab_extracted_at", "INT32")), config(), '"_ab_extracted_at" is no INT64'),
+    ],
+)
+def test_each_field_that_keeps_rows_out_is_named(description: dict[str, Any], wanted: Config, told: str) -> None:
+    """With the option, where one decides."""
+    assert any(told in problem for problem in schema_problems(description, wanted))
+
+
+def test_chunks_that_are_larger_than_the_column_of_the_text_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """One line, and none where they fit or where no text is stored."""
+    narrow = described(field("text", "VARCHAR", max_length=3_999))
+    warn_of_what_is_missing(config(), "c", found_fields(narrow, "text", set()))
+    assert "about 4,000 bytes" in caplog.text
+    assert "holds 3,999" in caplog.text
+    caplog.clear()
+    warn_of_what_is_missing(config(), "c", found_fields(narrow, None, set()))
+    warn_of_what_is_missing(config(), "c", found_fields(described(), "text", set()))
+    assert not caplog.messages
