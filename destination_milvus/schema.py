@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("airbyte.milvus")
 
 ANALYZER = {"type": "standard"}
-"""Words by Unicode's rules, in lower case, nothing left out: no guess at a language. Milvus Lite knows no other one
+"""Words of letters and digits, in lower case, none left out: no guess at a language. Milvus Lite knows no other one
 that a server knows too."""
 
 
@@ -275,8 +275,8 @@ def warn_of_what_is_missing(config: Config, collection: str, found: Found) -> No
     indexing = config.indexing
     if indexing.full_text_search and found.full_text_field is None:
         logger.warning(
-            'indexing.full_text_search is on, but the collection "%s" was created without it, and Milvus cannot add it '
-            "later: it is searched by vectors alone. Sync into a new collection to have full-text search.",
+            'indexing.full_text_search is on, but the collection "%s" was created without it, and the connector does '
+            "not add it later: it is searched by vectors alone. Sync into a new collection to have full-text search.",
             collection,
         )
     if found.text_bytes < config.processing.chunk_size * BYTES_A_TOKEN:
