@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from destination_milvus import identity
 from destination_milvus.chunking import Chunker
@@ -14,6 +15,7 @@ from destination_milvus.model import (
     Delete,
     Document,
     Embedder,
+    Head,
     Plan,
     RecordKey,
     Refusal,
@@ -21,8 +23,14 @@ from destination_milvus.model import (
     VectorStore,
 )
 from destination_milvus.recent_vectors import RecentVectors
-from destination_milvus.reconcile import reconcile, rows_to_read, triage, without
+from destination_milvus.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without
 from destination_milvus.rows import truncated
+
+Chunked: TypeAlias = tuple[Candidate, tuple[Chunk, ...]]
+
+MAX_STORED_ROWS = 2_000
+"""Stored rows that a batch holds at a time: about 15 MB with 1,536 dimensions. Twice what a batch of records that have
+changed a little reads; a batch whose records were once much longer is committed in portions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,16 @@ class Committed:
     bad: tuple[BadRecord, ...] = field(default=())
     """Records that were left as they were, because the model refused a text of theirs."""
 
+    def __add__(self, other: Committed) -> Committed:
+        return Committed(
+            written=self.written + other.written,
+            removed=self.removed + other.removed,
+            unchanged=self.unchanged + other.unchanged,
+            chunks=self.chunks + other.chunks,
+            embedded=self.embedded + other.embedded,
+            bad=self.bad + other.bad,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Committer:
@@ -51,18 +69,27 @@ class Committer:
     shape: str
     skip_bad_records: bool
     recent: RecentVectors = field(default_factory=RecentVectors)
+    max_stored_rows: int = MAX_STORED_ROWS
 
     def commit(self, changes: Sequence[Change]) -> Committed:
         """Make Milvus hold these changes. When it returns, they are durable.
 
         Raises:
-            BadRecord: the model refuses a text, and bad records are not to be skipped. Nothing was written.
+            BadRecord: the model refuses a text, and bad records are not to be skipped. Nothing was written of the
+                portion that it is in.
             DestinationError: an endpoint failed for good. What is stored is either version of each record, or is
                 marked as unfinished; committing the same changes again completes it.
         """
         heads = self.store.heads(_keys_to_look_up(changes))
         sorted_changes = triage(changes, heads, self.shape)
         chunked = [(candidate, self._chunks(candidate.upsert.document)) for candidate in sorted_changes.candidates]
+        first, *others = _portions(chunked, heads, self.max_stored_rows)
+        committed = self._commit(sorted_changes, first, heads)
+        for portion in others:
+            committed += self._commit(Triage((), (), 0), portion, heads)
+        return committed
+
+    def _commit(self, sorted_changes: Triage, chunked: Sequence[Chunked], heads: Mapping[RecordKey, Head]) -> Committed:
         stored = self.store.rows(rows_to_read(chunked, sorted_changes.deletes, heads))
         plan = reconcile(sorted_changes, chunked, heads, stored, self.shape)
         vectors, refused, embedded = self._vectors(plan)
@@ -102,6 +129,21 @@ class Committer:
             raise bad[0]
         # one a record, however many of its chunks were refused
         return tuple({(error.identifier, error.key): error for error in bad}.values())
+
+
+def _portions(chunked: Sequence[Chunked], heads: Mapping[RecordKey, Head], most: int) -> Iterator[Sequence[Chunked]]:
+    """Records in portions that read at most so many stored rows, or one record; at least one portion, even of none."""
+    counts = rows_to_read(chunked, (), heads)
+    portion: list[Chunked] = []
+    rows = 0
+    for record in chunked:
+        count = counts.get(record[0].upsert.key, 0)
+        if portion and rows + count > most:
+            yield portion
+            portion, rows = [], 0
+        portion.append(record)
+        rows += count
+    yield portion
 
 
 def _keys_to_look_up(changes: Sequence[Change]) -> list[RecordKey]:

@@ -534,7 +534,8 @@ class MilvusStore:
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
         """The head rows of those records that have one; with `auto_id`, all rows of a record vouch for it together."""
         if self._layout.auto_id:
-            return {key: _head_of_rows(found) for key, found in self._rows_by_record(keys).items()}
+            fields = [rows.STREAM, rows.RECORD_ID, rows.CHUNK, rows.CHUNKS, rows.FINGERPRINT]
+            return {key: _head_of_rows(found) for key, found in self._rows_by_record(keys, fields).items()}
         by_primary_key = {chunk_key(key, 0): key for key in keys}
         fields = [self._layout.key_field, rows.FINGERPRINT, rows.CHUNKS]
         return {
@@ -545,7 +546,7 @@ class MilvusStore:
     def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
         """Rows 0 … count-1 of each record, whole, by number; absent ones tolerated."""
         if self._layout.auto_id:
-            found = self._rows_by_record(counts)
+            found = self._rows_by_record(counts, ["*"])
             return {key: dict(enumerate(self._stored(raw) for raw in raws)) for key, raws in found.items()}
         wanted = [chunk_key(key, number) for key, count in counts.items() for number in range(count)]
         stored: dict[RecordKey, dict[int, StoredRow]] = {}
@@ -661,7 +662,8 @@ class MilvusStore:
             for primary_key, owner in zip(answer["ids"], owners, strict=False):
                 acknowledged.setdefault(owner, set()).add(primary_key)
         replaced = [write.upsert.key for write in plan.writes if write.upsert.lookup]
-        found = self._rows_by_record([*replaced, *(removal.key for removal in plan.removals)], whole=False)
+        fields = [self._layout.key_field, rows.STREAM, rows.RECORD_ID]
+        found = self._rows_by_record([*replaced, *(removal.key for removal in plan.removals)], fields)
         self._delete(
             raw[self._layout.key_field]
             for key, raws in found.items()
@@ -670,13 +672,15 @@ class MilvusStore:
         )
 
     def _rows_by_record(
-        self, keys: Iterable[RecordKey], *, whole: bool = True
+        self, keys: Iterable[RecordKey], fields: list[str]
     ) -> dict[RecordKey, list[Mapping[str, Json]]]:
-        """Rows found by stream and record id, in the order of their chunks: for collections whose keys Milvus makes."""
+        """Rows found by stream and record id: for collections whose keys Milvus makes.
+
+        In the order of their chunks, where those are among the fields.
+        """
         by_stream: dict[str, list[str]] = {}
         for key in keys:
             by_stream.setdefault(key.stream, []).append(key.record_id)
-        fields = ["*"] if whole else [self._layout.key_field, rows.STREAM, rows.RECORD_ID]
         found: dict[RecordKey, list[Mapping[str, Json]]] = {}
         for stream, record_ids in by_stream.items():
             for raw in self._paged(record_ids, partial(self._query_records, stream, fields)):

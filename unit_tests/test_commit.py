@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, TransientError
-from destination_milvus.model import Change, Delete, Document, RecordKey, Upsert
+from destination_milvus.model import Change, Delete, Document, RecordKey, StoredRow, Upsert
 from destination_milvus.rows import TEXT_HASH
 from unit_tests.fakes import BarChunker, CountingEmbedder, FakeStore, Fault, texts_of, vector_of
 
@@ -153,3 +155,43 @@ def test_an_error_of_the_store_comes_through_and_the_same_commit_heals_it(applie
 
 def test_an_empty_batch_commits_to_nothing() -> None:
     assert commit(FakeStore()) == Committed()
+
+
+class CountingStore(FakeStore):
+    """Counts the stored rows that are alive whenever some are read, those that it gives included."""
+
+    most = 0
+
+    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """As `VectorStore.rows`."""
+        gc.collect()
+        alive = sum(isinstance(thing, StoredRow) for thing in gc.get_objects())
+        stored = super().rows(counts)
+        self.most = max(self.most, alive + sum(map(len, stored.values())))
+        return stored
+
+
+def test_however_much_is_stored_of_the_records_of_a_batch_few_rows_are_held_at_once() -> None:
+    """Records that were once long: their rows are read in portions, and the outcome is that of one."""
+    store = CountingStore()
+    many = [RecordKey("s", f"s_{number}") for number in range(20)]
+    long = "|".join(f"piece {number}" for number in range(50))
+    commit(store, *(upsert(key, f"{key.record_id}|{long}") for key in many))
+    changes: list[Change] = [upsert(key, "piece 7|new") for key in many[:15]]
+    changes += [upsert(key, "") for key in many[15:18]]
+    changes += [Delete(many[18]), upsert(many[19], f"{many[19].record_id}|{long}")]
+    embedder = CountingEmbedder()
+    bounded = replace(committer(store, embedder), max_stored_rows=120)
+    assert bounded.commit(changes) == Committed(written=15, removed=4, unchanged=1, chunks=30, embedded=1)
+    assert store.most <= 120
+    assert embedder.texts == ["new"], "what is stored is taken over, and what a portion had embedded is not paid again"
+    expected = {key: ["piece 7", "new"] for key in many[:15]}
+    assert stored_texts(store) == {**expected, many[19]: [many[19].record_id, *long.split("|")]}
+
+
+def test_a_record_with_more_rows_than_a_portion_is_one_of_its_own() -> None:
+    store = CountingStore()
+    commit(store, *(upsert(key, "a|b|c|d|e") for key in KEYS))
+    bounded = replace(committer(store, CountingEmbedder()), max_stored_rows=3)
+    assert bounded.commit([upsert(key, "x") for key in KEYS]).written == 4
+    assert store.most == 5
