@@ -492,6 +492,30 @@ def open_store(
 # --- the calls of the commit procedure --------------------------------------------------------------------------------
 
 
+class _Requests(threading.local):
+    """How many requests a thread has made, those included that pymilvus repeats by itself."""
+
+    made = 0
+
+
+def _counted_inserts(client: MilvusClient) -> _Requests:
+    """A count of the insert requests that a connection makes from now on.
+
+    A version of pymilvus that makes them elsewhere leaves it at 0: then no insert is known to have been sent just once.
+    """
+    connection = client._get_connection()  # noqa: SLF001 - its requests are made nowhere else
+    prepare = getattr(connection, "_prepare_row_insert_request", None)
+    requests = _Requests()
+    if prepare is not None:
+
+        def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - pymilvus'
+            requests.made += 1
+            return prepare(*arguments, **options)
+
+        connection._prepare_row_insert_request = counted  # noqa: SLF001
+    return requests
+
+
 class MilvusStore:
     """A collection, as a `VectorStore`. Safe to use from several threads."""
 
@@ -499,6 +523,7 @@ class MilvusStore:
         self.is_new = is_new
         """Whether it was created just now: nothing is stored that could be looked up."""
         self._client = client
+        self._inserts = _counted_inserts(client)
         self._indexing = indexing
         self._name = collection.name
         self._layout = collection.layout
@@ -648,8 +673,10 @@ class MilvusStore:
     def _replace(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
         """The plan where Milvus makes the keys: all rows of a new version go in, then every other row of it goes out.
 
-        A retried insert may have been applied before; the rows that nobody acknowledged go out with the old ones.
+        An insert that was sent again may have been applied before; the rows that nobody acknowledged go out with the
+        old ones. Append has no old ones: there its records are looked up only after such an insert.
         """
+        doubtful: set[RecordKey] = set()
         acknowledged: dict[RecordKey, set[Json]] = {removal.key: set() for removal in plan.removals}
         new = [
             (write.upsert.key, rows.self_contained(write, number, vectors, self._layout))
@@ -658,12 +685,16 @@ class MilvusStore:
         ]
         owners = iter([key for key, _ in new])
         for portion in rows.calls([row for _, row in new], self._layout.vector_field):
+            before = self._inserts.made
             answer = self._write(self._client.insert, portion)
+            once = self._inserts.made == before + 1
             for primary_key, owner in zip(answer["ids"], owners, strict=False):
                 acknowledged.setdefault(owner, set()).add(primary_key)
-        replaced = [write.upsert.key for write in plan.writes if write.upsert.lookup]
+                if not once:
+                    doubtful.add(owner)
+        keys = (write.upsert.key for write in plan.writes if write.upsert.lookup or write.upsert.key in doubtful)
         fields = [self._layout.key_field, rows.STREAM, rows.RECORD_ID]
-        found = self._rows_by_record([*replaced, *(removal.key for removal in plan.removals)], fields)
+        found = self._rows_by_record([*keys, *(removal.key for removal in plan.removals)], fields)
         self._delete(
             raw[self._layout.key_field]
             for key, raws in found.items()
