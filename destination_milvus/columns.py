@@ -98,6 +98,19 @@ _SCALARS: Mapping[Json, Scalar] = {"string": "VARCHAR", "integer": "INT64", "num
 
 _NOTHING_TYPED = "values of any type"
 
+_SYSTEM_NAMES = frozenset({"RowID", "Timestamp", "_seq", "_partition"})
+"""Columns that every collection has already, of a server and of Milvus Lite."""
+
+_KEYWORDS = frozenset(
+    {
+        *("and", "or", "not", "in", "like", "exists", "true", "false", "null", "iso", "interval"),
+        *("json_contains", "json_contains_all", "json_contains_any", "array_length"),
+        *("array_contains", "array_contains_all", "array_contains_any"),
+        *("text_match", "phrase_match", "random_sample"),
+    }
+)
+"""Words of Milvus' filter language, in any case: newer servers, and Milvus Lite, refuse fields of such names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -126,7 +139,9 @@ def choose(names: Iterable[str], sources: Mapping[str, Sequence[str]], schemas: 
         if kinds == {"INT64", "DOUBLE"}:
             kinds = {"DOUBLE"}  # an integer in one stream, any number in another
         column = _column(name, *kinds) if len(kinds) == 1 else None
-        if column is not None:
+        if name in _SYSTEM_NAMES or name.lower() in _KEYWORDS:
+            left.append(f'"{name}" (a name that Milvus keeps for itself)')
+        elif column is not None:
             columns.append(column)
         else:
             left.append(f'"{name}" ({", ".join(sorted(kinds)) or "in no stream of the catalog"})')

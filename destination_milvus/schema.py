@@ -96,7 +96,7 @@ def typed_columns(config: Config, server: Server, choice: Choice) -> tuple[Colum
     if left:
         logger.warning(
             "Some of indexing.indexed_metadata_fields are dynamic fields without an index in the new collection, since "
-            "the catalog gives them no type that can be indexed: %s. Filters on them work all the same.",
+            "their type or name allows no column: %s. Filters on them work all the same.",
             ", ".join(left),
         )
     return tuple(column for column in choice.columns if column.name not in arrays)

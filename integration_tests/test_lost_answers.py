@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import grpc
 import pytest
@@ -10,44 +11,21 @@ import pytest
 from destination_milvus.rows import CHUNK
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import catalog, entities, record, state, stream, write
-
-
-class Lost(grpc.RpcError):
-    """As gRPC raises it when a connection breaks, or when no answer comes in time."""
-
-    def __init__(self, status: grpc.StatusCode) -> None:
-        super().__init__()
-        self._status = status
-
-    def code(self) -> grpc.StatusCode:
-        """The status."""
-        return self._status
-
-    def details(self) -> str:
-        """What it says."""
-        return "the answer was lost"
+from integration_tests.milvus_calls import Call, Failed, intercept
 
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, call: str, status: grpc.StatusCode, times: int) -> list[int]:
-    """Let connections that are made from now on carry out a call and lose its first answers; returns those."""
-    from pymilvus.grpc_gen.milvus_pb2_grpc import MilvusServiceStub  # noqa: PLC0415 - 2 s that others need not pay
+    """Let a call be carried out and its first answers be lost; returns those."""
+    lost: list[int] = []
 
-    made, lost = MilvusServiceStub.__init__, []
+    def answer(real: Call, request: Any, options: dict[str, Any]) -> Any:
+        answered = real(request, **options)
+        if len(lost) < times:
+            lost.append(len(lost))
+            raise Failed(status)
+        return answered
 
-    def make(stub: MilvusServiceStub, channel: grpc.Channel) -> None:
-        made(stub, channel)
-        answered = getattr(stub, call)
-
-        def lossy(*arguments: object, **options: object) -> object:
-            answer = answered(*arguments, **options)
-            if len(lost) < times:
-                lost.append(len(lost))
-                raise Lost(status)
-            return answer
-
-        setattr(stub, call, lossy)
-
-    monkeypatch.setattr(MilvusServiceStub, "__init__", make)
+    intercept(monkeypatch, call, answer)
     return lost
 
 

@@ -122,6 +122,15 @@ def test_what_is_kept_can_be_packed(kind: Any, value: Any) -> None:
 # --- types ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["RowID", "Timestamp", "_seq", "in", "NULL", "Text_Match"])
+def test_a_name_that_milvus_keeps_for_itself_stays_dynamic(name: str) -> None:
+    """A server refuses the whole collection for it; other names are told apart by their case."""
+    schema = {"properties": {name: {"type": "string"}, "timestamp": {"type": "string"}}}
+    made = choose([name, "timestamp"], {}, [schema])
+    assert [column.name for column in made.columns] == ["timestamp"]
+    assert made.left_dynamic == (f'"{name}" (a name that Milvus keeps for itself)',)
+
+
 @pytest.mark.parametrize(
     ("schemas", "kind"),
     [
