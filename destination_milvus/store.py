@@ -95,6 +95,8 @@ class Collection:
     """Empty where the index is still to be made: the sync that created the collection got no further."""
     model: str | None
     """Identity of the embedding model; None where nobody has noted it."""
+    no_key: Json
+    """What a primary key could be and none is."""
     columns: frozenset[str]
     """Fields of the schema; all others are dynamic."""
     found: Found
@@ -282,6 +284,7 @@ def find_collection(client: MilvusClient, config: Config) -> Collection | None:
         dimensions=int(fields[indexing.vector_field]["params"]["dim"]),
         metric_type=_metric(client, indexing, is_ours=model is not None),
         model=model,
+        no_key="no such key" if key["type"].name == "VARCHAR" else -1,
         columns=frozenset(fields),
         found=found_fields(description, layout.text_field, layout.reserved),
     )
@@ -389,8 +392,7 @@ def require_write_permission(client: MilvusClient, collection: Collection, index
     Raises:
         ConfigError: the user may not write.
     """
-    nothing = -1 if collection.layout.auto_id else "no such key"
-    condition = f"{collection.layout.key_field} in {rows.literals([nothing])}"
+    condition = f"{collection.layout.key_field} in {rows.literals([collection.no_key])}"
     try:
         client.delete(collection.name, filter=condition, timeout=CONNECT_TIMEOUT)
     except Exception as error:

@@ -160,3 +160,17 @@ def test_rows_of_a_collection_without_columns_stay_within_the_limit_of_dynamic_f
     assert 5_000 < len(stored["k" * 25_000]["note"]) < 15_000
     with pytest.raises(BadRecord, match="primary key and cursor, which are never cut"):
         write(conf, TICKETS, lines)
+
+
+@pytest.mark.parametrize("key", ["INT64", "VARCHAR"])
+def test_keys_that_milvus_makes_are_of_either_type(backend: Backend, key: str) -> None:
+    """`check` asks for the right to delete with a key of the right type, and syncs replace and delete."""
+    if key == "VARCHAR" and backend.name == "lite":
+        pytest.skip("Milvus Lite makes keys of integers only")
+    conf = config(backend, processing=PROCESSING)
+    make(backend, conf["indexing"]["collection"], auto_id=True, key=key)
+    check_configuration(conf)
+    write(conf, TICKETS, [record({"id": number, "text": "old"}) for number in (1, 2)])
+    gone = record({"id": 2, "_ab_cdc_deleted_at": "2026-01-02"})
+    write(conf, TICKETS, [record({"id": 1, "text": "new"}), gone])
+    assert [(row["id"], row["text_"]) for row in rows(backend, conf["indexing"]["collection"])] == [(1, "new")]
