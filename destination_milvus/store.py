@@ -740,13 +740,17 @@ class MilvusStore:
     def _paged(
         self, items: Sequence[str], read: Callable[[Sequence[str]], Sequence[Mapping[str, Json]]]
     ) -> Iterator[Mapping[str, Json]]:
-        """Read in pages; one whose answer is too large for a message is read in halves."""
+        """Read in pages; one whose answer may be too large is read in halves.
+
+        Where that is not the limit of a message but one of the server's own (`quotaAndLimits.limits.maxOutputSize`),
+        each version says so in other words and under another code: every refusal without a meaning counts.
+        """
         pages = [items[start : start + READ_PAGE] for start in range(0, len(items), READ_PAGE)]
         while pages:
             page = pages.pop(0)
             try:
                 yield from read(page)
-            except _MessageTooLarge:
+            except (_MessageTooLarge, InternalError):
                 if len(page) == 1:
                     raise
                 pages[:0] = [page[: len(page) // 2], page[len(page) // 2 :]]

@@ -13,6 +13,7 @@ from destination_milvus.commands import check_configuration
 from destination_milvus.errors import BadRecord, ConfigError
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, record, state, stream, write
+from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
 
 TICKETS = catalog(stream("tickets"))
 PROCESSING = {"text_fields": ["text"], "include_field_names": False}
@@ -174,3 +175,19 @@ def test_keys_that_milvus_makes_are_of_either_type(backend: Backend, key: str) -
     gone = record({"id": 2, "_ab_cdc_deleted_at": "2026-01-02"})
     write(conf, TICKETS, [record({"id": 1, "text": "new"}), gone])
     assert [(row["id"], row["text_"]) for row in rows(backend, conf["indexing"]["collection"])] == [(1, "new")]
+
+
+@pytest.mark.server
+def test_what_the_server_finds_too_large_to_answer_is_read_in_parts(tmp_path: Path) -> None:
+    """Its operator may allow less than a message could hold (`maxOutputSize`): a sync reads what it needs."""
+    server = MilvusServer(
+        tmp_path, port=PORT + 2 * PORTS_APART, settings={"QUOTAANDLIMITS_LIMITS_MAXOUTPUTSIZE": "200000"}
+    )
+    server.start()
+    try:
+        conf = config(Backend("server", server.uri), processing=PROCESSING)
+        write(conf, TICKETS, [record({"id": key, "text": "x" * 1000}) for key in range(200)])
+        states = write(conf, TICKETS, [*(record({"id": key, "text": "y" * 1000}) for key in range(200)), state(1)])
+        assert states[0]["destinationStats"] == {"recordCount": 200.0}
+    finally:
+        server.kill()
