@@ -118,6 +118,9 @@ _BY_CODE |= dict.fromkeys(
     _RECOVERING,
 )
 
+_LOADING = "wait for loading collection timeout"
+"""pymilvus', when it has waited for as long as it was told."""
+
 _BY_WORDS = {
     "No space left on device": _Meaning(TransientError, "The disk under {where} is full: make room, then sync again."),
     # pymilvus says no more than this
@@ -125,6 +128,11 @@ _BY_WORDS = {
         TransientError,
         "{where} cannot be opened. Milvus Lite serves one process at a time: wait for the other one or end it, then "
         "sync again.",
+    ),
+    _LOADING: _Meaning(
+        TransientError,
+        'The collection "{collection}" is still being loaded into {where}. Sync again once it is; if that does not '
+        "end, Milvus lacks memory for it.",
     ),
     "illegal, needs start with": _Meaning(
         ConfigError,
@@ -168,6 +176,16 @@ def is_collection_missing(error: BaseException) -> bool:
 def is_message_too_large(error: BaseException) -> bool:
     """Whether an answer or a request exceeded the limit of a message."""
     return "RESOURCE_EXHAUSTED" in _statuses(error)
+
+
+def is_still_loading(error: BaseException) -> bool:
+    """Whether a collection was not loaded in the time given."""
+    return _LOADING in str(error)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the user lacks a privilege."""
+    return "PERMISSION_DENIED" in _statuses(error) or _PERMISSION_DENIED in _codes(error)
 
 
 def described(host: str) -> str:

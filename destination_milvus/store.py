@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from destination_milvus.milvus_errors import (
     is_collection_missing,
     is_message_too_large,
     is_retryable,
+    is_still_loading,
     translated,
 )
 from destination_milvus.model import PENDING, Head, Json, Plan, RecordKey, StoredRow, Vector
@@ -68,6 +70,9 @@ CALL_TIMEOUT = 120.0
 
 RETRY_SECONDS = 300.0
 """Longest time that a call is tried again, in which a server may restart."""
+
+LOADING_TIMEOUT = CALL_TIMEOUT
+"""Seconds after which a collection that is being loaded is asked how far it is."""
 
 CONNECT_TIMEOUT = 20.0
 
@@ -550,13 +555,31 @@ class MilvusStore:
     def load(self) -> None:
         """Wait until the collection can be read and searched; at once where it can.
 
+        A large one takes its time: as long as it gets on, however long that is.
+
         Raises:
-            DestinationError: Milvus cannot load it.
+            DestinationError: Milvus cannot load it, or has not got on with it for `RETRY_SECONDS`.
         """
         with self._loading:
-            if not self._is_loaded:
-                self._call(lambda: self._client.load_collection(self._name, timeout=CALL_TIMEOUT))
-                self._is_loaded = True
+            progress, since = -1, time.monotonic()
+            while not self._is_loaded:
+                failure = self._load()
+                self._is_loaded = failure is None
+                if failure is None:
+                    return
+                state = self._call(lambda: self._client.get_load_state(self._name, timeout=CALL_TIMEOUT))
+                now = state.get("progress", 0)
+                if now > progress:
+                    progress, since = now, time.monotonic()
+                elif time.monotonic() - since > RETRY_SECONDS:
+                    raise failure
+
+    def _load(self) -> _StillLoading | None:
+        try:
+            self._call(lambda: self._client.load_collection(self._name, timeout=LOADING_TIMEOUT))
+        except _StillLoading as failure:
+            return failure
+        return None
 
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
         """The head rows of those records that have one; with `auto_id`, all rows of a record vouch for it together."""
@@ -808,11 +831,17 @@ class MilvusStore:
             failure = translated(error, self._indexing)
             if is_message_too_large(error):
                 raise _MessageTooLarge(failure.message) from error
+            if is_still_loading(error):
+                raise _StillLoading(failure.message) from error
             raise failure from error
 
 
 class _MessageTooLarge(TransientError):
     """An answer exceeds the limit of a message."""
+
+
+class _StillLoading(TransientError):
+    """A collection was not loaded in time; it goes on being loaded."""
 
 
 def _head_of_rows(found: Sequence[Mapping[str, Json]]) -> Head:

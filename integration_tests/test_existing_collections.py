@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from destination_milvus import store
 from destination_milvus.commands import check_configuration
-from destination_milvus.errors import BadRecord, ConfigError
+from destination_milvus.errors import BadRecord, ConfigError, TransientError
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, record, state, stream, write
+from integration_tests.milvus_calls import Call, intercept
 from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
 
 TICKETS = catalog(stream("tickets"))
@@ -175,6 +177,48 @@ def test_keys_that_milvus_makes_are_of_either_type(backend: Backend, key: str) -
     gone = record({"id": 2, "_ab_cdc_deleted_at": "2026-01-02"})
     write(conf, TICKETS, [record({"id": 1, "text": "new"}), gone])
     assert [(row["id"], row["text_"]) for row in rows(backend, conf["indexing"]["collection"])] == [(1, "new")]
+
+
+@pytest.fixture
+def slow_loading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What Milvus says next of how far it is with loading, in percent; nothing once it is done."""
+    from pymilvus.grpc_gen import common_pb2  # noqa: PLC0415 - as in the product
+
+    percents: list[int] = []
+
+    def progress(real: Call, request: Any, options: dict[str, Any]) -> Any:
+        answer = real(request, **options)
+        if percents:
+            answer.progress = percents[0]
+        return answer
+
+    def load_state(real: Call, request: Any, options: dict[str, Any]) -> Any:
+        answer = real(request, **options)
+        if percents:
+            answer.state = common_pb2.LoadStateLoading
+            if len(percents) > 1 or percents[0] > 1:  # one that stays at 1 % does so for ever
+                percents.pop(0)
+        return answer
+
+    intercept(monkeypatch, "GetLoadingProgress", progress)
+    intercept(monkeypatch, "GetLoadState", load_state)
+    monkeypatch.setattr(store, "LOADING_TIMEOUT", 0.5)
+    return percents
+
+
+def test_a_collection_is_waited_for_as_long_as_its_loading_gets_on(
+    backend: Backend, slow_loading: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that is; one that does not get on is named as what it is."""
+    conf = config(backend, processing=PROCESSING)
+    write(conf, TICKETS, [record({"id": 1, "text": "x"})])
+    slow_loading[:] = [10, 20, 30, 40, 50]
+    write(conf, TICKETS, [record({"id": 1, "text": "y"})])
+    assert not slow_loading
+    slow_loading[:] = [1]
+    monkeypatch.setattr(store, "RETRY_SECONDS", 1.0)
+    with pytest.raises(TransientError, match="is still being loaded into"):
+        write(conf, TICKETS, [record({"id": 1, "text": "z"})])
 
 
 @pytest.mark.server

@@ -12,8 +12,10 @@ from destination_milvus.errors import ConfigError, DestinationError, InternalErr
 from destination_milvus.milvus_errors import (
     described,
     is_collection_missing,
+    is_denied,
     is_message_too_large,
     is_retryable,
+    is_still_loading,
     translated,
 )
 
@@ -221,3 +223,22 @@ def test_causes_that_go_round_in_a_circle_end() -> None:
 )
 def test_an_address_is_described_without_its_credentials_and_never_raises(host: str, expected: str) -> None:
     assert described(host) == expected
+
+
+def test_a_collection_that_is_still_being_loaded_is_named() -> None:
+    """Pymilvus has no code for it, only words, in whatever sentence of its retries."""
+    error = milvus(1, "[load_collection] Retry timeout: 120s, message=wait for loading collection timeout")
+    assert is_still_loading(error)
+    assert not is_still_loading(milvus(1))
+    assert not is_retryable(error)
+    failure = translated(error, INDEXING)
+    assert isinstance(failure, TransientError)
+    assert 'The collection "tickets" is still being loaded' in failure.message
+
+
+def test_a_privilege_that_is_lacking_is_told_from_other_failures() -> None:
+    """By gRPC's status or by Milvus' code."""
+    assert is_denied(RpcError(grpc.StatusCode.PERMISSION_DENIED))
+    assert is_denied(milvus(1401))
+    assert not is_denied(milvus(1))
+    assert not is_denied(RpcError(grpc.StatusCode.UNAUTHENTICATED))
