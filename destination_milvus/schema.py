@@ -28,6 +28,9 @@ ANALYZER = {"type": "standard"}
 that a server knows too."""
 
 
+TTL_PROPERTY = "collection.ttl.seconds"
+"""Of Milvus: rows that were written longer ago are no longer found, and removed. Not positive for never."""
+
 BYTES_A_TOKEN = 4
 """Of English text; other scripts have more."""
 
@@ -237,6 +240,8 @@ class Found:
     """The field that it is partitioned by."""
     text_bytes: int = rows.MAX_VARCHAR_BYTES
     """Most bytes of a text; no less than `rows.MIN_VARCHAR_BYTES`. Milvus Lite would take as many characters."""
+    ttl_seconds: int = 0
+    """Age at which Milvus removes rows, counted from when they were written; 0 for never."""
 
 
 def found_fields(description: Mapping[str, Any], text_field: str | None, reserved: Collection[str]) -> Found:
@@ -255,6 +260,7 @@ def found_fields(description: Mapping[str, Any], text_field: str | None, reserve
         columns={field["name"]: _column(field) for field in fields if field["name"] not in reserved},
         partition_key=next((field["name"] for field in fields if field.get("is_partition_key")), None),
         text_bytes=next((max_bytes(field) for field in fields if field["name"] == text_field), rows.MAX_VARCHAR_BYTES),
+        ttl_seconds=max(0, int((description.get("properties") or {}).get(TTL_PROPERTY) or 0)),
     )
 
 
@@ -271,7 +277,7 @@ def _column(field: Mapping[str, Any]) -> Column:
 
 
 def warn_of_what_is_missing(config: Config, collection: str, found: Found) -> None:
-    """Say what is wanted of a collection that was created without it, a line an option."""
+    """Say what is wanted of a collection that it does not have or do, a line each."""
     indexing = config.indexing
     if indexing.full_text_search and found.full_text_field is None:
         logger.warning(
@@ -288,6 +294,15 @@ def warn_of_what_is_missing(config: Config, collection: str, found: Found) -> No
             indexing.text_field,
             collection,
             f"{found.text_bytes:,}",
+        )
+    if found.ttl_seconds:
+        logger.warning(
+            'Milvus removes rows of the collection "%s" %s seconds after they were written (%s), which rows of a text '
+            "that did not change are not again: parts of a record can be missing while others are found. Where records "
+            "are to stay, drop that property of the collection.",
+            collection,
+            f"{found.ttl_seconds:,}",
+            TTL_PROPERTY,
         )
     missing = [name for name in dict.fromkeys(indexing.indexed_metadata_fields) if name not in found.columns]
     if missing:

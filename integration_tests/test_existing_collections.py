@@ -179,6 +179,16 @@ def test_keys_that_milvus_makes_are_of_either_type(backend: Backend, key: str) -
     assert [(row["id"], row["text_"]) for row in rows(backend, conf["indexing"]["collection"])] == [(1, "new")]
 
 
+def test_rows_that_milvus_removes_by_their_age_are_told(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """Their owner may want it; a head that is written anew does not make the other rows of its record any younger."""
+    conf = config(backend, processing=PROCESSING)
+    make(backend, conf["indexing"]["collection"], properties={"collection.ttl.seconds": 86_400})
+    check_configuration(conf)
+    write(conf, TICKETS, [record({"id": 1, "text": "x"})])
+    told = [line for line in caplog.messages if "86,400 seconds after they were written" in line]
+    assert len(told) == 2
+
+
 @pytest.fixture
 def slow_loading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What Milvus says next of how far it is with loading, in percent; nothing once it is done."""

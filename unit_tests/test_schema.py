@@ -250,3 +250,14 @@ def test_chunks_that_are_larger_than_the_column_of_the_text_are_told(caplog: pyt
     warn_of_what_is_missing(config(), "c", found_fields(narrow, None, set()))
     warn_of_what_is_missing(config(), "c", found_fields(described(), "text", set()))
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 0), ({"collection.ttl.seconds": "-1"}, 0), (None, 0)])
+def test_a_collection_that_keeps_its_rows_makes_no_noise(
+    given: dict[str, str] | None, seconds: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No property, or one that says never."""
+    found = found_fields(described(properties=given), "text", set())
+    assert found.ttl_seconds == seconds
+    warn_of_what_is_missing(config(), "c", found)
+    assert not caplog.messages
