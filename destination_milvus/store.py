@@ -30,6 +30,7 @@ from destination_milvus.identity import chunk_key
 from destination_milvus.milvus_errors import (
     described,
     is_collection_missing,
+    is_denied,
     is_message_too_large,
     is_retryable,
     is_still_loading,
@@ -489,11 +490,32 @@ def open_store(
     try:
         # a server takes 2 s to load even an empty collection, and rows can be written meanwhile
         client.load_collection(collection.name, timeout=CALL_TIMEOUT, _async=True)
-        if collection.model is None:
-            client.alter_collection_properties(collection.name, {MODEL_PROPERTY: model}, timeout=CALL_TIMEOUT)
     except Exception as error:
         raise translated(error, indexing) from error
+    if collection.model is None:
+        note_model(client, collection, indexing, model)
     return MilvusStore(client, indexing, collection, is_new=is_new)
+
+
+def note_model(client: MilvusClient, collection: Collection, indexing: Indexing, model: str) -> None:
+    """Note in the collection which model its vectors are of.
+
+    A user who may write but not alter it goes on without: what keeps models apart is then the configuration alone.
+    """
+    try:
+        client.alter_collection_properties(collection.name, {MODEL_PROPERTY: model}, timeout=CALL_TIMEOUT)
+    except Exception as error:
+        if not is_denied(error):
+            raise translated(error, indexing) from error
+        logger.warning(
+            'The user of indexing.auth may not note in the collection "%s" which model its vectors are of, so nothing '
+            "but the configuration keeps another model out. Somebody who may create collections can note it once: "
+            'alter_collection_properties("%s", {"%s": "%s"}).',
+            collection.name,
+            collection.name,
+            MODEL_PROPERTY,
+            model,
+        )
 
 
 # --- the calls of the commit procedure --------------------------------------------------------------------------------

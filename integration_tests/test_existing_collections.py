@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from destination_milvus import store
@@ -14,7 +15,7 @@ from destination_milvus.commands import check_configuration
 from destination_milvus.errors import BadRecord, ConfigError, TransientError
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, record, state, stream, write
-from integration_tests.milvus_calls import Call, intercept
+from integration_tests.milvus_calls import Call, Failed, intercept
 from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
 
 TICKETS = catalog(stream("tickets"))
@@ -187,6 +188,30 @@ def test_rows_that_milvus_removes_by_their_age_are_told(backend: Backend, caplog
     write(conf, TICKETS, [record({"id": 1, "text": "x"})])
     told = [line for line in caplog.messages if "86,400 seconds after they were written" in line]
     assert len(told) == 2
+
+
+def test_a_user_who_may_not_note_the_model_writes_all_the_same(
+    backend: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Altering a collection takes the right to create some: one line says so, and how to make up for it."""
+    conf = config(backend, processing=PROCESSING)
+    name = conf["indexing"]["collection"]
+    make(backend, name)
+
+    def refuse(_real: Call, _request: Any, _options: dict[str, Any]) -> Any:
+        raise Failed(grpc.StatusCode.PERMISSION_DENIED)
+
+    with monkeypatch.context() as patch:
+        intercept(patch, "AlterCollection", refuse)
+        write(conf, TICKETS, [record({"id": 1, "text": "x"})])
+        [line] = [line for line in caplog.messages if "may not note" in line]
+        assert f'alter_collection_properties("{name}", {{"destination_milvus.embedding_model": "fake' in line
+    assert len(rows(backend, name)) == 1
+    caplog.clear()
+    write(conf, TICKETS, [record({"id": 1, "text": "x"})])
+    assert "may not note" not in caplog.text
+    with pytest.raises(ConfigError, match="holds vectors of the model fake"):
+        write({**conf, "embedding": {"mode": "from_field", "field_name": "v", "dimensions": 1536}}, TICKETS, [])
 
 
 @pytest.fixture
