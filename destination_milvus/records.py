@@ -16,7 +16,7 @@ from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
 from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, TOO_LARGE_TO_CUT, own_bytes
-from destination_milvus.text import DocumentBuilder, Metadata, clean
+from destination_milvus.text import DocumentBuilder, FieldChange, clean
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
 """Airbyte's mark of a record that is gone at its source; a truthy value is the time of the deletion."""
@@ -220,11 +220,11 @@ def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_f
     vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
     own = own_bytes(key, builder.layout)
-    metadata = _with_changes(Metadata(built.document.metadata, built.changes), record)
+    metadata = _with_changes(built.document.metadata, built.changes, record)
     if own and _exceeds(metadata, own):
         # the key stands in the dynamic fields a second time, so less than usual is left for what may be cut
-        smaller = replace(builder, metadata_bytes=builder.metadata_bytes - own)
-        metadata = _with_changes(smaller.metadata(record.data), record)
+        smaller = replace(builder, metadata_bytes=builder.metadata_bytes - own).metadata(record.data)
+        metadata = _with_changes(smaller.metadata, smaller.changes, record)
     if missing := [name for name, column in builder.columns.items() if column.required and name not in metadata]:
         raise BadRecord(
             f"it has no value that fits the collection's column {', '.join(missing)}, which takes no null",
@@ -233,7 +233,7 @@ def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_f
         )
     if _exceeds(metadata, own):
         raise BadRecord(TOO_LARGE_TO_CUT, stream=key.stream, key=key.record_id)
-    return replace(built.document, metadata=metadata)
+    return built.document if metadata is built.document.metadata else replace(built.document, metadata=metadata)
 
 
 def _exceeds(metadata: Mapping[str, Json], own: int) -> bool:
@@ -241,11 +241,10 @@ def _exceeds(metadata: Mapping[str, Json], own: int) -> bool:
     return len(identity.metadata_bytes(metadata)) + own > MAX_DYNAMIC_BYTES
 
 
-def _with_changes(built: Metadata, record: Record) -> Mapping[str, Json]:
+def _with_changes(metadata: Mapping[str, Json], changes: Sequence[FieldChange], record: Record) -> Mapping[str, Json]:
     """The metadata with a note of what it lost, here and at the source."""
-    changes = [*(change.as_json() for change in built.changes), *record.changes]
-    noted = [_noted(change) for change in changes[:MAX_NOTED_CHANGES]]
-    return {**built.metadata, META_CHANGES: noted} if noted else built.metadata
+    told = [*(change.as_json() for change in changes), *record.changes][:MAX_NOTED_CHANGES]
+    return {**metadata, META_CHANGES: [_noted(change) for change in told]} if told else metadata
 
 
 def _noted(change: Mapping[str, Json]) -> dict[str, str]:

@@ -98,11 +98,13 @@ def own_bytes(key: RecordKey, layout: Layout) -> int:
 
     0 in collections that the connector creates: there all of them are columns.
     """
+    if layout.dynamic_text is None and layout.dynamic.isdisjoint(_SIZED):
+        return 0
     own = {**_LARGEST, STREAM: key.stream, RECORD_ID: key.record_id}
     dynamic: dict[str, Json] = {name: value for name, value in own.items() if name in layout.dynamic}
     if layout.dynamic_text is not None:
         dynamic |= {layout.dynamic_text: "", META_CHANGES: [_cut(layout.dynamic_text)]}
-    return len(orjson.dumps(dynamic)) - len("{}") + len(",") if dynamic else 0
+    return len(orjson.dumps(dynamic)) - len("{}") + len(",")
 
 
 _LARGEST = {
@@ -113,6 +115,7 @@ _LARGEST = {
     GENERATION: 2**63 - 1,
     EXTRACTED_AT: 2**63 - 1,
 }
+_SIZED = frozenset({STREAM, RECORD_ID, *_LARGEST})
 
 
 def entity(write: RecordWrite, number: int, vectors: Mapping[str, Vector], layout: Layout) -> dict[str, Json]:
@@ -195,15 +198,17 @@ def _entity(
         row[layout.key_field] = chunk_key(upsert.key, number)
     if layout.text_field is not None:
         row[layout.text_field] = chunk.text
-    return {**_cleared(write.stored.get(number), layout), **_fitted(row, layout)}
+    row = _fitted(row, layout)
+    old = write.stored.get(number)
+    return {**_cleared(old), **row} if old is not None and layout.merges_upserts else row
 
 
-def _cleared(old: StoredRow | None, layout: Layout) -> dict[str, None]:
+def _cleared(old: StoredRow) -> dict[str, None]:
     """Explicit nulls for what the old row has, where it would otherwise outlive the upsert: metadata, and a raw text.
 
     Deleting the row first would clear it too, but a crash in between would leave a record without its head.
     """
-    return dict.fromkeys(old.entity) if old is not None and layout.merges_upserts else {}
+    return dict.fromkeys(old.entity)
 
 
 def stored_row(raw: Mapping[str, Json], layout: Layout) -> StoredRow:

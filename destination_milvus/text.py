@@ -64,7 +64,7 @@ class FieldChange:
 class Metadata:
     """The metadata of a record, fit for a row."""
 
-    metadata: Mapping[str, Json]
+    metadata: dict[str, Json]
     changes: tuple[FieldChange, ...]
 
 
