@@ -6,7 +6,7 @@ Every literal of a filter is quoted here and nowhere else: a key or a form field
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -251,6 +251,15 @@ def stream_filter(stream: str) -> str:
 def records_filter(stream: str, record_ids: Iterable[str]) -> str:
     """Rows of these records of a stream."""
     return f"{stream_filter(stream)} and {RECORD_ID} in {literals(record_ids)}"
+
+
+def first_rows_filter(stream: str, record_ids: Sequence[str], several: Collection[str]) -> str:
+    """Rows of these records of a stream; of those that are not among `several` the first alone."""
+    more = [record_id for record_id in record_ids if record_id in several]
+    if len(more) == len(record_ids):
+        return records_filter(stream, record_ids)
+    first = f"{CHUNK} == 0" if not more else f"({CHUNK} == 0 or {RECORD_ID} in {literals(more)})"
+    return f"{records_filter(stream, record_ids)} and {first}"
 
 
 def older(generation: int, minimum: int) -> str:

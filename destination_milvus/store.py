@@ -618,7 +618,8 @@ class MilvusStore:
     def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
         """Rows 0 … count-1 of each record, whole, by number; absent ones tolerated."""
         if self._layout.auto_id:
-            found = self._rows_by_record(counts, ["*"])
+            several = {key.record_id for key, count in counts.items() if count > 1}
+            found = self._rows_by_record(counts, ["*"], several)
             return {key: dict(enumerate(self._stored(raw) for raw in raws)) for key, raws in found.items()}
         wanted = [chunk_key(key, number) for key, count in counts.items() for number in range(count)]
         stored: dict[RecordKey, dict[int, StoredRow]] = {}
@@ -750,23 +751,27 @@ class MilvusStore:
         )
 
     def _rows_by_record(
-        self, keys: Iterable[RecordKey], fields: list[str]
+        self, keys: Iterable[RecordKey], fields: list[str], several: set[str] | None = None
     ) -> dict[RecordKey, list[Mapping[str, Json]]]:
         """Rows found by stream and record id: for collections whose keys Milvus makes.
 
-        In the order of their chunks, where those are among the fields.
+        In the order of their chunks, where those are among the fields. Of records that are not among `several`, where
+        that is given, the first row.
         """
         by_stream: dict[str, list[str]] = {}
         for key in keys:
             by_stream.setdefault(key.stream, []).append(key.record_id)
         found: dict[RecordKey, list[Mapping[str, Json]]] = {}
         for stream, record_ids in by_stream.items():
-            for raw in self._paged(record_ids, partial(self._query_records, stream, fields)):
+            for raw in self._paged(record_ids, partial(self._query_records, stream, fields, several)):
                 found.setdefault(rows.record_of(raw), []).append(raw)
         return {key: sorted(raws, key=lambda raw: int(raw.get(rows.CHUNK) or 0)) for key, raws in found.items()}
 
-    def _query_records(self, stream: str, fields: list[str], record_ids: Sequence[str]) -> Sequence[Mapping[str, Json]]:
-        return self._query(rows.records_filter(stream, record_ids), fields)
+    def _query_records(
+        self, stream: str, fields: list[str], several: set[str] | None, record_ids: Sequence[str]
+    ) -> Sequence[Mapping[str, Json]]:
+        whole = record_ids if several is None else several
+        return self._query(rows.first_rows_filter(stream, record_ids, whole), fields)
 
     def _get(self, primary_keys: Sequence[str], fields: list[str]) -> Iterator[Mapping[str, Json]]:
         return self._paged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 
 from destination_milvus import store
 from destination_milvus.commands import check_configuration
+from destination_milvus.config import parse
 from destination_milvus.errors import BadRecord, ConfigError, TransientError
+from destination_milvus.model import RecordKey
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, record, state, stream, write
 from integration_tests.milvus_calls import Call, Failed, intercept
@@ -178,6 +181,31 @@ def test_keys_that_milvus_makes_are_of_either_type(backend: Backend, key: str) -
     gone = record({"id": 2, "_ab_cdc_deleted_at": "2026-01-02"})
     write(conf, TICKETS, [record({"id": 1, "text": "new"}), gone])
     assert [(row["id"], row["text_"]) for row in rows(backend, conf["indexing"]["collection"])] == [(1, "new")]
+
+
+@pytest.mark.parametrize("auto_id", [False, True], ids=["own keys", "auto_id"])
+def test_no_more_rows_are_read_than_were_asked_for(backend: Backend, auto_id: bool) -> None:
+    """Of a record that is to be removed, the first: memory does not follow what is stored."""
+    conf = config(backend, processing={**PROCESSING, "chunk_size": 8})
+    make(backend, conf["indexing"]["collection"], auto_id=auto_id, key="INT64" if auto_id else "VARCHAR")
+    text = " ".join(f"word{number}" for number in range(20))
+    write(conf, TICKETS, [record({"id": key, "text": text}) for key in (1, 2, 3)])
+    parsed = parse(conf)
+    with closing(store.connect(parsed.indexing)) as client:
+        found = store.find_collection(client, parsed)
+        assert found is not None
+        milvus = store.MilvusStore(client, parsed.indexing, found, is_new=False)
+        keys = [RecordKey("tickets", f"tickets_{key}") for key in (1, 2, 3)]
+        chunks = milvus.heads(keys)[keys[0]].chunks
+        assert chunks > 4
+        stored = milvus.rows({keys[0]: 1, keys[1]: chunks, keys[2]: 1})
+        assert {key: sorted(rows_) for key, rows_ in stored.items()} == {
+            keys[0]: [0],
+            keys[1]: list(range(chunks)),
+            keys[2]: [0],
+        }
+        assert [list(rows_) for rows_ in milvus.rows({keys[0]: 1}).values()] == [[0]]
+    backend.release()
 
 
 def test_rows_that_milvus_removes_by_their_age_are_told(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:

@@ -58,6 +58,22 @@ def test_no_key_can_widen_a_filter(stream: str, record_ids: list[str]) -> None:
     assert around == f"_ab_stream == ? and _ab_record_id in [{', '.join('?' * len(record_ids))}]"
 
 
+@given(HOSTILE, st.lists(HOSTILE, min_size=1, max_size=3, unique=True), st.sets(st.integers(0, 2)))
+def test_of_a_record_with_one_row_to_read_no_other_is_asked_for(
+    stream: str, record_ids: list[str], several: set[int]
+) -> None:
+    """A removal reads the head alone, however many rows its record has; no key can widen the filter."""
+    more = [record_id for number, record_id in enumerate(record_ids) if number in several]
+    found, around = literals_in(rows.first_rows_filter(stream, record_ids, set(more)))
+    chosen = f"_ab_stream == ? and _ab_record_id in [{', '.join('?' * len(record_ids))}]"
+    if len(more) == len(record_ids):
+        assert (found, around) == ([stream, *record_ids], chosen)
+    else:
+        assert found == [stream, *record_ids, *more]
+        also = f"(_ab_chunk == 0 or _ab_record_id in [{', '.join('?' * len(more))}])" if more else "_ab_chunk == 0"
+        assert around == f"{chosen} and {also}"
+
+
 @given(HOSTILE)
 def test_no_stream_name_can_widen_a_sweep(stream: str) -> None:
     heads = rows.stale_heads_filter(stream, 7, 7)
