@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import translate
 from functools import lru_cache
-from html import unescape
 from textwrap import indent
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import orjson
 
 from destination_milvus.columns import Column, fitted
+from destination_milvus.html import markdown
 from destination_milvus.model import Document
 from destination_milvus.rows import MAX_PARTITION_BYTES, OWN_LAYOUT, PARTITION, Layout
 
@@ -302,7 +302,7 @@ class DocumentBuilder:
         for path in self.html_fields:
             for at, value in path.select(data):
                 if isinstance(value, str) and value:
-                    data = cast("Mapping[str, Json]", _replaced(data, at, markdown(value)))
+                    data = cast("Mapping[str, Json]", _replaced(data, at, markdown(clean(value))))
         return data
 
 
@@ -335,42 +335,6 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
-
-
-def markdown(html: str) -> str:
-    """HTML as Markdown: headings, lists, tables, links and code stay, markup, scripts and inlined images go.
-
-    What cannot be converted stays as it is: a text with markup in it is found, a missing one is not.
-    """
-    from html_to_markdown import ConversionOptions, PreprocessingOptions, convert  # noqa: PLC0415 - only for html_fields
-
-    options = ConversionOptions(
-        bullets="-",
-        compact_tables=True,
-        extract_metadata=False,
-        inline_data_media="alt_text_only",
-        # drawings, and the signs beside headings that link to them
-        exclude_selectors=["svg", "a.headerlink"],
-        # a field is an article, not a page around one: its forms and lists of links are what its author wrote
-        preprocessing=PreprocessingOptions(preset="minimal"),
-    )
-    html = _PREFORMATTED.sub(_without_links, clean(html))
-    try:
-        converted = convert(html, options).content
-    except Exception:  # noqa: BLE001 - whatever the converter stumbles over, the record has a text
-        return html
-    # the converter gives up without a word on a document nested thousands of levels deep
-    return converted or (html if unescape(_TAG.sub("", html)).strip() else "")
-
-
-def _without_links(code: re.Match[str]) -> str:
-    """Code that shows what it is: in it, a link would become `[name](address)`, which is no code any more."""
-    return _LINK_TAG.sub("", code.group())
-
-
-_PREFORMATTED = re.compile(r"<pre\b[^<>]*>.*?</pre\s*>", re.DOTALL | re.IGNORECASE)
-_LINK_TAG = re.compile(r"</?a\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>")
 
 
 def _labelled(name: str, value: Json, depth: int = 0) -> str:

@@ -1,7 +1,7 @@
 """Who may import whom: the drawing of the architecture, kept by a test.
 
     errors, model ◄─ config, protocol, identity, tokenizer, redaction
-                  ◄─ rows, columns, reconcile, recent_vectors, text, chunking, records, reading ◄─ commit
+                  ◄─ rows, columns, reconcile, recent_vectors, html, text, chunking, records, reading ◄─ commit
                   ◄─ progress, trial, sync ◄────────────────────────────────────┐
                   ◄─ schema, phases, milvus_errors, upsert_request ◄─ store ◄─ commands ◄─ destination ◄─ run
                   ◄─ embedding ◄────────────────────────────────────────────────┘
@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "rows": "errors identity model",
     "reconcile": "identity model",
     "columns": "model rows",
-    "text": "columns config errors model rows",
+    "html": "",
+    "text": "columns config errors html model rows",
     "chunking": "config errors model tokenizer",
     "records": "errors identity model protocol rows text",
     "reading": "errors protocol",

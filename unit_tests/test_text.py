@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from destination_milvus.columns import Column
 from destination_milvus.config import Processing
 from destination_milvus.rows import PARTITION
-from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, Partition, clean, markdown
+from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, Partition, clean
 
 NAMES = st.text("a_.*\0\ud800é", max_size=3)
 TEXTS = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(["", "a, b", "x\r\ny", "\0", "😀"])
@@ -224,26 +224,6 @@ def test_html_becomes_markdown() -> None:
     }
 
 
-def test_highlighted_code_stays_word_for_word() -> None:
-    """Documentation generators colour code with spans and link names in it; neither is part of the code."""
-    html = (
-        '<div class="highlight"><pre><span></span><span class="k">if</span> <span class="n">a</span><span class="p">['
-        '</span>i<span class="p">]</span>:\n    <a class="reference" href="api.html#run"><span>run</span></a>(*_b)\n'
-        "</pre></div>"
-    )
-    assert markdown(html) == "```\nif a[i]:\n    run(*_b)\n```\n"
-
-
-def test_what_an_author_put_into_forms_and_lists_of_links_stays() -> None:
-    """The converter would take them for the furniture of a web page; mails stand in a form as a whole."""
-    html = "<nav><a href='#two'>Part two</a></nav><form><p>Dear customer</p></form><aside>Take care</aside>"
-    assert markdown(html) == "[Part two](#two)\n\nDear customer\n\nTake care\n"
-
-
-def test_signs_that_link_to_a_heading_go() -> None:
-    assert markdown('<h2>Install<a class="headerlink" href="#install">¶</a></h2>') == "## Install\n"
-
-
 def test_html_inside_objects_is_converted_and_the_record_left_alone() -> None:
     data = {
         "comments": [{"body": "<b>x</b>"}, {"body": None}, {"body": 1}],
@@ -262,30 +242,6 @@ def test_html_inside_objects_is_converted_and_the_record_left_alone() -> None:
 @pytest.mark.parametrize("html", ["", "<p></p>", "<p>&nbsp;</p>", "<br><br>", "<!-- nothing -->"])
 def test_empty_html_is_no_text(html: str) -> None:
     assert text({"body": html}, html_fields=["body"]) == ""
-
-
-@pytest.mark.parametrize(
-    "html", ["<div>" * 5000 + "deep", "a < b && c > d", "plain\ntext", "<p>open <b>bold", "\0<p>x", "\ud800"]
-)
-def test_odd_html_loses_no_word(html: str) -> None:
-    words = "".join(
-        html.replace("\0", "").replace("\ud800", "").replace("<p>", "").replace("<b>", "").split("<div>")
-    ).split()
-    assert all(word in markdown(html) for word in words)
-
-
-@pytest.mark.parametrize("data", ["PK\x03\x04<b>x</b>", "%PDF-1.4\n%âãÏÓ"])
-def test_what_the_converter_refuses_stays_as_it_is(data: str) -> None:
-    """An attachment that landed in a field must not end the sync."""
-    assert markdown(data) == data
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    TEXTS | st.lists(st.sampled_from(["<p>", "</p>", "<b", ">", "&", "a", "<!--", "-->", "\0", "<pre>"])).map("".join)
-)
-def test_any_html_is_converted_or_kept(html: str) -> None:
-    markdown(html).encode()
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
