@@ -21,7 +21,7 @@ from destination_milvus.records import StreamName, StreamPlan, VectorField, plan
 from destination_milvus.rows import PARTITION
 from destination_milvus.schema import Found, full_text_field, new_partition_key, typed_columns, warn_of_what_is_missing
 from destination_milvus.sync import Limits, Sync
-from destination_milvus.text import DocumentBuilder, Partition
+from destination_milvus.text import DocumentBuilder, FieldPath, Partition
 
 logger = logging.getLogger("airbyte.destination")
 
@@ -250,7 +250,7 @@ def _builder(config: Config, name: StreamName, plan: StreamPlan, milvus: store.M
         config.processing,
         reserved=milvus.layout.reserved,
         protected=plan.protected,
-        omitted=() if vector_field is None else (vector_field.path[0],),
+        omitted=() if vector_field is None else (vector_field.path.path,),
         columns=milvus.found.columns,
         partition=_partition(config, name, milvus.found),
     )
@@ -267,4 +267,4 @@ def _partition(config: Config, name: StreamName, found: Found) -> Partition | No
 def _vector_field(config: Config) -> VectorField | None:
     if not isinstance(config.embedding, FromFieldEmbedding):
         return None
-    return VectorField(tuple(config.embedding.field_name.split(".")), config.embedding.dimensions)
+    return VectorField(FieldPath.parse(config.embedding.field_name), config.embedding.dimensions)

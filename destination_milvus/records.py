@@ -16,7 +16,7 @@ from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.model import Change, Delete, Document, Json, RecordKey, Upsert, Vector, WriteMode
 from destination_milvus.protocol import Record
 from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, TOO_LARGE_TO_CUT, own_bytes
-from destination_milvus.text import DocumentBuilder, FieldChange, clean
+from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, clean
 
 CDC_DELETED_AT = "_ab_cdc_deleted_at"
 """Airbyte's mark of a record that is gone at its source; a truthy value is the time of the deletion."""
@@ -155,7 +155,8 @@ def resolved(plan: StreamPlan, lowest_generation: int) -> StreamPlan:
 class VectorField:
     """Where records carry their own vectors (`from_field`)."""
 
-    path: KeyPath
+    path: FieldPath
+    """Leads to one value, else to none."""
     dimensions: int
 
 
@@ -217,7 +218,7 @@ def _at(data: Json, path: KeyPath) -> Json:
 
 
 def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_field: VectorField | None) -> Document:
-    vector = _vector(_at(record.data, vector_field.path), vector_field, key) if vector_field is not None else None
+    vector = _vector(record.data, vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
     own = own_bytes(key, builder.layout)
     metadata = _with_changes(built.document.metadata, built.changes, record)
@@ -256,8 +257,10 @@ def _noted(change: Mapping[str, Json]) -> dict[str, str]:
     }
 
 
-def _vector(value: Json, field: VectorField, key: RecordKey) -> Vector:
-    name = ".".join(field.path)
+def _vector(data: Mapping[str, Json], field: VectorField, key: RecordKey) -> Vector:
+    name = field.path.path
+    found = [value for _, value in field.path.select(data)]
+    value = found[0] if len(found) == 1 else None
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise BadRecord(f'its field "{name}" holds no vector', stream=key.stream, key=key.record_id)
     if len(value) != field.dimensions:

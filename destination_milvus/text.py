@@ -168,8 +168,9 @@ class DocumentBuilder:
     """Top-level fields (primary key, cursor) that are never shortened or dropped."""
     metadata_bytes: int = METADATA_BYTES
     """Most bytes of the metadata as JSON."""
-    omitted: frozenset[str] = frozenset()
-    """Top-level fields that are neither text nor metadata unless a path names them: the vector of `from_field`."""
+    omitted: tuple[FieldPath, ...] = ()
+    """What is neither text nor metadata, wherever it lies, unless it is asked for by this very path: the vector of
+    `from_field`. Of an object or list around it all else stays."""
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Columns of the collection that metadata goes into, by name; all other metadata is dynamic."""
     partition: Partition | None = None
@@ -202,7 +203,7 @@ class DocumentBuilder:
             context_room=processing.chunk_size // 2,
             reserved=frozenset(reserved),
             protected=frozenset(protected),
-            omitted=frozenset(omitted),
+            omitted=_paths(omitted),
             columns=columns or {},
             partition=partition,
             metadata_bytes=metadata_bytes,
@@ -225,7 +226,7 @@ class DocumentBuilder:
         be read with every chunk, not to be told apart. A context field is left out of the text, since all chunks
         carry it, unless it is so long that a chunk may shorten it; where nothing else is text, it is the text.
         """
-        readable = self._without_html(data)
+        readable = self._without_html(self._without_omitted(data, (*self.text_fields, *self.context_fields)))
         contexts = {at: value for path in self.context_fields for at, value in self._select(path, readable)}
         context = "\n".join(filter(None, map(_rendered, contexts.values())))
         repeated = contexts if len(context.encode()) + 2 <= self.context_room else {}
@@ -243,7 +244,7 @@ class DocumentBuilder:
         A value is stored under its name or its path as configured, several values of a path as a list; nulls are
         left out. Names that the collection uses get a trailing underscore.
         """
-        selected = self._metadata_values(data)
+        selected = self._metadata_values(self._without_omitted(data, self.metadata_fields))
         # as in Airbyte's connector, a mapped field replaces one that has the name already
         mapped = {self.names[path]: path for path in selected if path in self.names}
         sources = {**{path: path for path in selected if path not in self.names}, **mapped}
@@ -295,7 +296,14 @@ class DocumentBuilder:
 
     def _is_bookkeeping(self, name: str) -> bool:
         # PyAirbyte puts its own columns (_airbyte_raw_id, _airbyte_extracted_at, _airbyte_meta) into the record
-        return name.startswith("_airbyte_") or name in self.omitted
+        return name.startswith("_airbyte_")
+
+    def _without_omitted(self, data: Mapping[str, Json], asked_for: Sequence[FieldPath]) -> Mapping[str, Json]:
+        for path in self.omitted:
+            if path not in asked_for:
+                for at, _ in path.select(data):
+                    data = cast("Mapping[str, Json]", _without(data, at))
+        return data
 
     def _without_html(self, data: Mapping[str, Json]) -> Mapping[str, Json]:
         """The record with its HTML fields as Markdown; what is not on the way to one of them is shared."""
@@ -306,8 +314,18 @@ class DocumentBuilder:
         return data
 
 
-def _paths(paths: Sequence[str]) -> tuple[FieldPath, ...]:
+def _paths(paths: Iterable[str]) -> tuple[FieldPath, ...]:
     return tuple(map(FieldPath.parse, paths))
+
+
+def _without(value: Json, at: Location) -> Json:
+    """A copy of `value` without what is at one place; in a list null stands there, so that no other item moves."""
+    name, *rest = at
+    if rest:
+        return _replaced(value, (name,), _without(value[name], tuple(rest)))
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if key != name}
+    return _replaced(value, at, None)
 
 
 def _replaced(value: Json, at: Location, new: Json) -> Json:

@@ -156,6 +156,17 @@ def test_records_may_bring_their_own_vectors(backend: Backend) -> None:
             write(conf, TICKETS, [record({"id": 3, "v": wrong})])
 
 
+def test_what_stands_beside_a_vector_is_stored(backend: Backend) -> None:
+    """Of an object that holds the vector of its record, all but the vector is text and metadata."""
+    conf = config(backend, embedding={"mode": "from_field", "field_name": "properties.embedding", "dimensions": 2})
+    write(conf, TICKETS, [record({"id": 1, "properties": {"embedding": [1, 2], "title": "Printer on fire"}})])
+    (row,) = entities(backend, conf["indexing"]["collection"])
+    assert list(row["vector"]) == [1, 2]
+    assert row["properties"] == {"title": "Printer on fire"}
+    assert "Printer on fire" in row["text"]
+    assert "embedding" not in row["text"]
+
+
 def test_odd_values_are_stored_or_noted(backend: Backend) -> None:
     """Nothing of this ends a sync; what could not be kept is said in the entity."""
     conf = config(backend, processing={"text_fields": ["t"], "include_field_names": False})

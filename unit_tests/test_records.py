@@ -18,7 +18,7 @@ from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol import Record
 from destination_milvus.records import KeyPath, StreamPlan, VectorField, change_of, plan_streams, resolved
 from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, OWN_LAYOUT, SYSTEM_FIELDS, Layout, own_bytes
-from destination_milvus.text import DocumentBuilder
+from destination_milvus.text import DocumentBuilder, FieldPath
 
 ID = [["id"]]
 
@@ -311,7 +311,7 @@ def test_a_primary_key_of_names_instead_of_paths_is_refused() -> None:
 
 # --- vectors of the records' own --------------------------------------------------------------------------------------
 
-FIELD = VectorField(("vectors", "body"), 3)
+FIELD = VectorField(FieldPath.parse("vectors.body"), 3)
 
 
 def test_a_record_brings_its_vector_along() -> None:
@@ -349,6 +349,30 @@ def test_a_vector_of_more_digits_than_a_double_holds_is_rounded_as_every_vector_
     change = change_of(record({"id": 7, "vectors": {"body": value}}), dedup(), BUILDER, "random", FIELD)
     assert isinstance(change, Upsert)
     assert change.document.vector == array("f", [0.123456789, 2, 3.5])
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("a.b", {"a.b": [1, 2, 3], "a": {"b": "other"}}),
+        ("a.b", {"a": {"b": [1, 2, 3]}}),
+        ("a.1.b", {"a": [{"b": "other"}, {"b": [1, 2, 3]}]}),
+        ("a.*.b", {"a": [{"c": "other"}, {"b": [1, 2, 3]}]}),
+    ],
+)
+def test_a_vector_is_found_by_its_path_as_every_field_is(path: str, data: dict[str, object]) -> None:
+    """A field whose name is the whole path goes first, and lists are on the way."""
+    field = VectorField(FieldPath.parse(path), 3)
+    change = change_of(record({"id": 7, **data}), dedup(), BUILDER, "random", field)
+    assert isinstance(change, Upsert)
+    assert change.document.vector == array("f", [1, 2, 3])
+
+
+def test_a_path_that_leads_to_two_vectors_leads_to_none() -> None:
+    """A record has one vector: which of two is meant, nobody has said."""
+    field = VectorField(FieldPath.parse("a.*"), 3)
+    with pytest.raises(BadRecord, match="holds no vector"):
+        change_of(record({"id": 7, "a": [[1, 2, 3], [4, 5, 6]]}), dedup(), BUILDER, "random", field)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3))

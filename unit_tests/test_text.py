@@ -176,6 +176,37 @@ def test_bookkeeping_that_is_asked_for_by_name_is_given() -> None:
     assert metadata(data, metadata_fields=chosen, omitted=["v"]) == {"_airbyte_raw_id": "r", "v": 5}
 
 
+@pytest.mark.parametrize(
+    ("omitted", "data", "rest"),
+    [
+        ("v", {"id": 1, "v": [0.5]}, {"id": 1}),
+        ("p.v", {"id": 1, "p": {"v": [0.5], "title": "Fire"}}, {"id": 1, "p": {"title": "Fire"}}),
+        ("p.0.v", {"p": [{"v": [0.5], "title": "Fire"}, {"v": 7}]}, {"p": [{"title": "Fire"}, {"v": 7}]}),
+        ("p.1", {"p": ["Fire", [0.5], "!"]}, {"p": ["Fire", None, "!"]}),
+        ("p.v", {"p.v": [0.5], "p": {"v": "other"}}, {"p": {"v": "other"}}),
+        ("p.v", {"p": "Fire"}, {"p": "Fire"}),
+    ],
+)
+def test_of_an_object_around_the_vector_only_the_vector_is_left_out(
+    omitted: str, data: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    """A record that brings its vector along keeps all else, however deep the vector lies; the record is not altered."""
+    before = json.dumps(data)
+    assert metadata(data, omitted=[omitted]) == rest
+    assert "0.5" not in text(data, omitted=[omitted])
+    assert text(data, omitted=[omitted]) == text(rest)
+    assert metadata(data, omitted=[omitted], metadata_fields=["*"]) == metadata(rest, metadata_fields=["*"])
+    assert metadata(data, omitted=[omitted], metadata_fields=["p"]) == metadata(rest, metadata_fields=["p"])
+    assert json.dumps(data) == before
+
+
+def test_a_vector_that_is_asked_for_by_its_path_is_given() -> None:
+    """Who names the vector itself among the fields wants it there."""
+    data = {"p": {"v": [0.5], "title": "Fire"}}
+    assert metadata(data, omitted=["p.v"], metadata_fields=["p.v", "p.title"]) == {"p.v": [0.5], "p.title": "Fire"}
+    assert text(data, omitted=["p.v"], text_fields=["p.v"]) == "p.v: 0.5"
+
+
 # --- context ----------------------------------------------------------------------------------------------------------
 
 
