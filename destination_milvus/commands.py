@@ -260,8 +260,10 @@ def _builder(config: Config, name: StreamName, plan: StreamPlan, milvus: store.M
 def _partition(config: Config, name: StreamName, found: Found) -> Partition | None:
     if found.partition_key != PARTITION:
         return None
-    indexing = config.indexing
-    return Partition((name[1] or "") if indexing.partition_key == "namespace" else "", indexing.partition_field)
+    field = config.indexing.partition_field
+    if field is not None:
+        return Partition.by_field(field, config.processing.sources)
+    return Partition((name[1] or "") if config.indexing.partition_key == "namespace" else "")
 
 
 def _vector_field(config: Config) -> VectorField | None:

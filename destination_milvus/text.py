@@ -23,7 +23,7 @@ from destination_milvus.model import Document
 from destination_milvus.rows import MAX_PARTITION_BYTES, OWN_LAYOUT, PARTITION, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from destination_milvus.config import Processing
     from destination_milvus.model import Json, Vector
@@ -133,14 +133,32 @@ _PARTITION_COLUMN = Column(PARTITION, "VARCHAR", max_bytes=MAX_PARTITION_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What decides about the partition of a record: a value of its stream, or one of its metadata fields."""
+    """What decides about the partition of a record: a value of its stream, or a field of its own."""
 
     stream: str = ""
     field: str | None = None
+    """Its name in Milvus."""
+    paths: tuple[FieldPath, ...] = ()
+    """Where the record has it; the first that leads somewhere counts."""
 
-    def of(self, metadata: Mapping[str, Json]) -> str:
-        """The value for a record, as a text; empty where it has none, or one that is no scalar."""
-        value = self.stream if self.field is None else metadata.get(self.field)
+    @classmethod
+    def by_field(cls, field: str, sources: Mapping[str, Sequence[str]]) -> Partition:
+        """By a field that is stored under this name; `sources` has the paths of names that others are mapped to."""
+        return cls(field=field, paths=_paths(sources.get(field, [field])))
+
+    def of(self, data: Mapping[str, Json], metadata: Mapping[str, Json], stored: Container[str]) -> str:
+        """The value for a record, as a text; empty where it has none, several, or one that is no scalar.
+
+        Where the field is metadata of its own, that value counts, so that filters by both agree; `stored` has the names
+        of all metadata, also of what Milvus cannot hold.
+        """
+        if self.field is None:
+            value: Json = self.stream
+        elif self.field in stored:
+            value = metadata.get(self.field)
+        else:
+            found = next(filter(None, (path.select(data) for path in self.paths)), [])
+            value = _storable(found[0][1], self.field, []) if len(found) == 1 else None
         return fitted(value, _PARTITION_COLUMN).value or ""
 
 
@@ -257,7 +275,7 @@ class DocumentBuilder:
             protected = {names[name] for name, path in sources.items() if self._is_protected(path)}
             changes += _shrink(metadata, self.metadata_bytes, protected)
         if self.partition is not None:
-            metadata[PARTITION] = self.partition.of(metadata)
+            metadata[PARTITION] = self.partition.of(data, metadata, {names[name] for name in sources})
         return Metadata(metadata, tuple(dict.fromkeys(changes)))
 
     def _is_protected(self, path: str) -> bool:

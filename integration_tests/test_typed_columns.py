@@ -272,6 +272,26 @@ def test_a_record_that_changes_its_partition_is_there_once(lite: Backend, caplog
     assert not about(caplog, "partition_key")
 
 
+def test_a_value_inside_an_object_decides_about_the_partition(lite: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """A path is one wherever fields are named: it needs no metadata of its own, and a second sync changes nothing."""
+    caplog.set_level(logging.INFO, "airbyte")
+    conf = partitioned(lite, "org.id")
+    collection = conf["indexing"]["collection"]
+    schema = {"id": {"type": "integer"}, "org": {"type": "object", "properties": {"id": {"type": "integer"}}}}
+
+    def sync(organization: int) -> None:
+        rows = [{"id": 1, "text": "x", "org": {"id": organization}}, {"id": 2, "text": "y"}]
+        write(conf, catalog(typed(schema=schema)), map(record, rows))
+
+    sync(7)
+    sync(7)
+    assert "(0 new or changed, 2 unchanged" in caplog.text
+    assert values(lite, collection) == [("tickets_1", "7"), ("tickets_2", "")]
+    assert ids(lite, collection, '_ab_partition == "7" and org["id"] == 7') == [1]
+    sync(8)
+    assert values(lite, collection) == [("tickets_1", "8"), ("tickets_2", "")]
+
+
 @pytest.mark.server
 def test_a_server_that_hides_updated_rows_gets_no_partitions(
     milvus_server: MilvusServer, caplog: pytest.LogCaptureFixture

@@ -485,18 +485,51 @@ def test_what_a_column_cannot_hold_is_null_or_cut_and_told() -> None:
     [
         (Partition("shop"), "shop"),
         (Partition(), ""),
-        (Partition(field="id"), "35436"),
-        (Partition(field="subject"), "Printer on fire"),
-        (Partition(field="satisfied"), "false"),
-        (Partition(field="tags"), ""),
-        (Partition(field="user"), ""),
-        (Partition(field="nothing"), ""),
-        (Partition(field="no such"), ""),
+        (Partition.by_field("id", {}), "35436"),
+        (Partition.by_field("subject", {}), "Printer on fire"),
+        (Partition.by_field("satisfied", {}), "false"),
+        (Partition.by_field("tags", {}), ""),
+        (Partition.by_field("user", {}), ""),
+        (Partition.by_field("nothing", {}), ""),
+        (Partition.by_field("no such", {}), ""),
     ],
 )
 def test_a_record_has_one_partition(partition: Partition, value: str) -> None:
     """That of its stream or of a field, as a text; one for all records without a value that could decide."""
     assert metadata(TICKET, partition=partition)[PARTITION] == value
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "value"),
+    [
+        ({"org": {"id": 7}}, {}, "7"),
+        ({"org": {"id": 7}}, {"metadata_fields": ["org"]}, "7"),
+        ({"org": {"id": 7}}, {"metadata_fields": ["org.id"]}, "7"),
+        ({"org.id": "whole", "org": {"id": 7}}, {}, "whole"),
+        ({"org": [{"id": 7}, {"id": 8}]}, {}, ""),
+        ({"org": {"id": [7]}}, {}, ""),
+        ({"org": {"id": None}}, {}, ""),
+        ({"org": {"id": 2**70}}, {}, str(2**70)),
+        ({"org": {"id": "a\0\ud83d\ude00\ud800"}}, {}, "a😀\ufffd"),
+        ({"org": {"id": math.nan}}, {}, ""),
+        ({"o": 7}, {"field_name_mappings": [{"from_field": "o", "to_field": "org.id"}]}, "7"),
+        ({"o": {"i": 7}}, {"field_name_mappings": [{"from_field": "o.i", "to_field": "org.id"}]}, "7"),
+        ({"p": 7}, {"field_name_mappings": [{"from_field": name, "to_field": "org.id"} for name in "op"]}, "7"),
+        ({"org": {"id": 7}}, {"field_name_mappings": [{"from_field": "o", "to_field": "org.id"}]}, ""),
+    ],
+)
+def test_a_partition_is_found_by_its_path(data: dict[str, Any], options: dict[str, Any], value: str) -> None:
+    """A value inside an object decides as one at the top does, whether or not it is metadata of its own."""
+    sources = Processing.model_validate({"chunk_size": 1000, **options}).sources
+    partition = Partition.by_field("org.id", sources)
+    assert metadata(data, partition=partition, **options)[PARTITION] == value
+
+
+def test_a_partition_is_that_of_the_value_that_is_stored() -> None:
+    """A filter by the field and one by the partition agree: what a column makes of a value counts."""
+    columns = {"n": Column("n", "INT64")}
+    assert metadata({"n": 7.0}, columns=columns, partition=Partition.by_field("n", {})) == {"n": 7, PARTITION: "7"}
+    assert metadata({"n": "x"}, columns=columns, partition=Partition.by_field("n", {})) == {PARTITION: ""}
 
 
 def test_a_collection_without_partitions_is_not_told_of_any() -> None:
@@ -506,5 +539,5 @@ def test_a_collection_without_partitions_is_not_told_of_any() -> None:
 def test_a_long_value_decides_by_its_beginning() -> None:
     """The partition key has a limit of its own; the field keeps its value."""
     long = "é" * 1_000
-    stored = metadata({"tenant": long}, partition=Partition(field="tenant"))
+    stored = metadata({"tenant": long}, partition=Partition.by_field("tenant", {}))
     assert stored == {"tenant": long, PARTITION: "é" * 512}
