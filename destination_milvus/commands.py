@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -148,10 +149,35 @@ def write_stream(
     Raises:
         DestinationError: it did not complete; what was durable was emitted.
     """
+    # exhausted in C, so that a signal meets the steps, which know what to do, and not a loop around them
+    deque(_steps(config, catalog, stream, emit, limits), maxlen=0)
+
+
+def write_steps(
+    config: Config, catalog: Mapping[str, Json], stream: ByteStream, emit: Callable[[Sequence[bytes]], None]
+) -> Generator[None, None, None]:
+    """What `write_stream` does, with a pause after every message and batch, for a caller that lives on.
+
+    All of it is on the caller's thread. Closed early, it waits for the batches under way; in any case it lets go of
+    Milvus Lite at the end.
+    """
+    with store.held(config.indexing):
+        yield from _steps(config, catalog, stream, emit, None)
+
+
+def _steps(
+    config: Config,
+    catalog: Mapping[str, Json],
+    stream: ByteStream,
+    emit: Callable[[Sequence[bytes]], None],
+    limits: Limits | None,
+) -> Iterator[None]:
     _require_cloud_safety(config)
     plans = plan_streams(catalog)
-    inbox = Inbox(stream)  # reading begins while the rest is set up
-    with closing(create_embedder(config.embedding, config.advanced)) as embedder:
+    with (
+        closing(Inbox(stream)) as inbox,  # reading begins while the rest is set up
+        closing(create_embedder(config.embedding, config.advanced)) as embedder,
+    ):
         _warn_of_long_chunks(config, embedder)
         with closing(store.connect(config.indexing)) as client:
             milvus = store.open_store(
@@ -165,7 +191,7 @@ def write_stream(
             sync = _sync(config, plans, milvus, embedder, emit, limits)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, milvus_errors.described(config.indexing.host))
-            sync.run(inbox)
+            yield from sync.steps(inbox)
             milvus.load()  # rows that nobody can search are no success
         usage = embedder.usage
     logger.info("Sync complete: %s.", sync.progress.sentence())

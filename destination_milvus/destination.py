@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -60,15 +62,30 @@ class DestinationMilvus(Destination):
     ) -> Iterable[AirbyteMessage]:
         """The CDK's way in, for callers in Python; the console goes by `write_stream`.
 
-        The CDK's messages do not carry all that the platform sends (`state.id`).
-        """
-        from destination_milvus.commands import write_stream  # noqa: PLC0415 - as above
+        A state is yielded as soon as it is durable, also those that were before an error, which is raised after them.
+        The sync goes on while the caller asks for the next one, on the caller's thread; the input is read ahead by
+        another. The CDK's messages do not carry all that the platform sends (`state.id`).
 
-        acknowledged: list[bytes] = []
+        Raises:
+            DestinationError: as `write_stream`.
+        """
+        from destination_milvus.commands import write_steps  # noqa: PLC0415 - as above
+
+        durable: deque[bytes] = deque()
         lines = (orjson.dumps(AirbyteMessageSerializer.dump(message)) + b"\n" for message in input_messages)
         catalog = ConfiguredAirbyteCatalogSerializer.dump(configured_catalog)
-        write_stream(parse(config), catalog, _Lines(lines), acknowledged.extend)
-        yield from (AirbyteMessageSerializer.load(orjson.loads(line)) for line in acknowledged)
+        with closing(write_steps(parse(config), catalog, _Lines(lines), durable.extend)) as steps:
+            try:
+                for _ in steps:
+                    yield from _taken(durable)
+            except Exception:
+                yield from _taken(durable)
+                raise
+
+
+def _taken(lines: deque[bytes]) -> Iterator[AirbyteMessage]:
+    while lines:
+        yield AirbyteMessageSerializer.load(orjson.loads(lines.popleft()))
 
 
 class _Lines:

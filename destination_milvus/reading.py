@@ -34,6 +34,7 @@ class Inbox:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._blocks: queue.Queue[Sequence[Message] | BaseException | None] = queue.Queue(QUEUED_BLOCKS)
+        self._closed = False
         # daemon: a source that never closes its end must not keep a failed sync alive
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
         self._thread.start()
@@ -52,10 +53,18 @@ class Inbox:
             raise block
         return block
 
+    def close(self) -> None:
+        """Drop what was read ahead, and read no more: the thread ends once the stream gives way."""
+        self._closed = True
+        while not self._blocks.empty():  # it may wait for room; nobody else takes blocks out
+            self._blocks.get_nowait()
+
     def _read(self) -> None:
         parsed: list[Message] = []
         try:
             for number, line in _numbered_lines(self._stream):
+                if self._closed:
+                    return
                 if line is None:
                     self._put(parsed)
                     parsed = []

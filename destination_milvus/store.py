@@ -158,6 +158,23 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
     return client
 
 
+@contextmanager
+def held(indexing: Indexing) -> Iterator[None]:
+    """Let go of a Milvus Lite database at the end, unless it was open before: other processes can have it then."""
+    if not is_embedded(indexing.host):
+        yield
+        return
+    from milvus_lite.server_manager import server_manager_instance as servers  # noqa: PLC0415 - as pymilvus does
+
+    path = _uri(indexing)
+    was_open = path in servers._servers  # noqa: SLF001 - nothing else tells
+    try:
+        yield
+    finally:
+        if not was_open:
+            servers.release_server(path)
+
+
 def _pack_by_columns(client: MilvusClient) -> None:
     """Let the connection make its upsert requests by columns.
 

@@ -207,14 +207,21 @@ class Sync:
             DestinationError: something failed for good, or a stream did not complete. What was durable by then has
                 been acknowledged; the next sync continues there.
         """
+        deque(self.steps(inbox), maxlen=0)
+
+    def steps(self, inbox: Inbox) -> Iterator[None]:
+        """What `run` does, with a pause after every message and batch. Closed early, it waits for those under way."""
         try:
-            self._take_in(inbox)
-            self._drain()
+            yield from self._take_in(inbox)
+            yield from self._draining()
             self._trial.judge(is_over=True)
         except DestinationError as error:
             if isinstance(error, BadRecord):
                 error.stream = self._names[error.identifier]
             self._save_what_is_whole()
+            raise
+        except GeneratorExit:
+            self._window.close(abandon=False)
             raise
         except BaseException:
             self._acknowledge_finished()
@@ -223,14 +230,16 @@ class Sync:
         self._sweep()
         self._require_complete()
 
-    def _take_in(self, inbox: Inbox) -> None:
+    def _take_in(self, inbox: Inbox) -> Iterator[None]:
         while (messages := inbox.next_block(self._patience())) is not None:
             for message in messages:
                 self._take(message)
+                yield
             self._close_if_due()
             self._collect_finished()
             self._trial.judge()
             self.progress.tick()
+            yield
 
     def _patience(self) -> float:
         """Seconds to wait for input; few while batches are under way, so that their states leave once they are done."""
@@ -313,11 +322,15 @@ class Sync:
             )
 
     def _drain(self) -> None:
+        deque(self._draining(), maxlen=0)
+
+    def _draining(self) -> Iterator[None]:
         if self._batch:
             self._submit()
         while len(self._window):
             self._collect(*self._window.wait())
             self.progress.tick()
+            yield
 
     def _save_what_is_whole(self) -> None:
         """Commit what came before a failure of the input, so that the next sync need not repeat it.

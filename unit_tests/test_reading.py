@@ -209,3 +209,18 @@ def settled(written: list[int]) -> None:
     while len(written) != before or not written:
         before = len(written)
         time.sleep(0.1)
+
+
+def test_a_closed_inbox_reads_no_more() -> None:
+    """A reader that waits for room, with more to come than anybody wants, ends."""
+    taken = itertools.count()
+
+    class Endless:
+        def read1(self, _size: int, /) -> bytes:
+            return line(next(taken))
+
+    inbox = Inbox(Endless())
+    assert inbox.next_block(5)
+    inbox.close()
+    inbox._thread.join(5)
+    assert not inbox._thread.is_alive()
