@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from destination_milvus.config import parse
+from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
-from integration_tests.backends import Backend, config
+from destination_milvus.store import connect
+from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import arguments, catalog, entities, environment, record, run, state, stream, write
 from integration_tests.milvus_server import MilvusServer
 from integration_tests.openai_endpoint import OpenAIEndpoint, serving
@@ -194,6 +200,62 @@ def test_a_killed_process_is_repaired_by_the_next_sync(lite: Backend, endpoint: 
     endpoint.latency = 0.0
     write(conf, TICKETS, tickets("one"))
     assert stored(lite, conf) == expected("one")
+
+
+KILLED_IN_ITS_FLUSH = """
+import os, sys
+from milvus_lite.storage.wal import WAL
+from destination_milvus.run import run
+
+WAL.close_and_delete = lambda log: os._exit(9)
+sys.argv[0] = "destination-milvus"
+run()
+"""
+"""The connector, ended where a flush of Milvus Lite has committed its manifest and not yet removed its log."""
+
+
+@pytest.mark.parametrize("layout", ["own", "full_text", "auto_id"])
+@pytest.mark.parametrize("syncs_before", [0, 3], ids=["alone", "before a compaction"])
+def test_rows_that_milvus_lite_shows_twice_are_mended_by_who_opens_it(
+    lite: Backend, tmp_path: Path, layout: str, syncs_before: int
+) -> None:
+    """Killed inside a flush, its rows are in a segment and in the log: opened by `connect`, each is shown once.
+
+    With a fourth small segment, opening compacts, and a flush does not mend it.
+    """
+    processing = {"text_fields": ["t"], "metadata_fields": ["id"], "include_field_names": False}
+    conf = config(lite, processing=processing, indexing={"full_text_search": layout == "full_text"})
+    collection = conf["indexing"]["collection"]
+    if layout == "auto_id":
+        make_auto_id_collection(lite, collection, FakeEmbedder().dimensions)
+    for number in range(syncs_before):
+        write(conf, TICKETS, [record({"id": 1000 + number, "t": "before"})])
+        lite.release()
+    lines = tickets("one", 20)
+    arguments_ = arguments(tmp_path, "write", conf, TICKETS)[1:]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_ITS_FLUSH, *arguments_],
+        input="".join(line + "\n" for line in lines).encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert killed.returncode == 9, killed
+    copy = Backend("lite", str(tmp_path / "copy.db"))
+    shutil.copytree(lite.host, copy.host)
+    assert len(entities(copy, collection)) == 40 + syncs_before, "Milvus Lite shows them once: nothing is to be mended"
+
+    for again in range(2):
+        with closing(connect(parse(conf).indexing)) as client:
+            client.load_collection(collection)
+            shown = client.query(collection, filter='_ab_stream != ""', output_fields=["id"])
+            vector = list(FakeEmbedder().embed(["text 1"])[0])
+            found = client.search(collection, data=[vector], anns_field="vector", limit=100)[0]
+        lite.release()
+        assert len(shown) == len(found) == 20 + syncs_before, f"opened {again + 1} times"
+    write(conf, TICKETS, lines)
+    before = {1000 + number: "before" for number in range(syncs_before)}
+    assert stored(lite, conf) == before | expected("one", 20)
 
 
 def stored_loosely(backend: Backend, conf: dict[str, Any]) -> dict[int, str]:
