@@ -162,6 +162,8 @@ def translated(error: BaseException, indexing: Indexing) -> DestinationError:
 
 def is_retryable(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
+    if not isinstance(error, Exception):
+        return False  # a request to stop is none, though pymilvus may have been at a failure when it came
     meaning = _meaning(error)
     return (meaning is not None and meaning.retryable) or any(
         getattr(cause, "retriable", False) is True for cause in _causes(error)

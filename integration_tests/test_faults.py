@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,8 +25,19 @@ from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
 from destination_milvus.store import connect
 from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import arguments, catalog, entities, environment, record, run, state, stream, write
-from integration_tests.milvus_server import MilvusServer
+from integration_tests.connector import (
+    arguments,
+    catalog,
+    entities,
+    environment,
+    record,
+    run,
+    state,
+    status,
+    stream,
+    write,
+)
+from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
 from integration_tests.openai_endpoint import OpenAIEndpoint, serving
 
 TICKETS = catalog(stream("tickets"))
@@ -154,10 +168,12 @@ def test_numbers_that_are_none_are_a_bad_record(lite: Backend, endpoint: OpenAIE
 
 
 @contextlib.contextmanager
-def running(folder: Path, conf: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """A sync as a process, which is killed at the end if it still runs."""
+def running(
+    folder: Path, conf: dict[str, Any], configured: dict[str, Any] | None = TICKETS, command: str = "write"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The connector as a process, which is killed at the end if it still runs."""
     process = subprocess.Popen(
-        arguments(folder, "write", conf, TICKETS), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        arguments(folder, command, conf, configured), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
     )
     try:
         yield process
@@ -284,6 +300,92 @@ def test_sigterm_acknowledges_what_is_durable_and_ends_at_once(
     assert stored(lite, conf) == expected("one", 256)
 
 
+STOPPED_WITHIN = 10.0
+"""Seconds after which Docker kills what it has asked to stop."""
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the process to stop, once, and see that it does."""
+    process.send_signal(how)
+    assert process.wait(STOPPED_WITHIN) == 128 + how
+
+
+def test_a_stop_ends_a_sync_whose_output_nobody_reads(lite: Backend, endpoint: OpenAIEndpoint, tmp_path: Path) -> None:
+    """The pipe is full and a write hangs: one SIGTERM ends the process all the same."""
+    with running(tmp_path, configured(lite, endpoint)) as process:
+        feed(process, [large_state(number) for number in range(8)])
+        wait_until_full(process)
+        stop(process)
+
+
+def test_a_stop_gives_a_slow_reader_every_durable_state(
+    lite: Backend, endpoint: OpenAIEndpoint, tmp_path: Path
+) -> None:
+    """SIGTERM in a write, and another one: the line is finished, what is durable follows, the error is last."""
+    endpoint.latency = 1.0  # all batches are under way before the first is done
+    with running(tmp_path, configured(lite, endpoint)) as process:
+        for batch in range(4):
+            feed(process, [*tickets("one", 256, every=1_000), large_state(batch)])
+        wait_until_full(process)
+        time.sleep(3)
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+        output, _ = process.communicate(timeout=STOPPED_WITHIN)
+        assert process.returncode == 128 + signal.SIGTERM
+    messages = [json.loads(line) for line in output.splitlines()]
+    assert [message["state"]["id"] for message in messages if message["type"] == "STATE"] == [0, 1, 2, 3]
+    assert messages[-1]["trace"]["error"]["failure_type"] == "transient_error"
+
+
+def large_state(number: int) -> str:
+    """A state of a whole pipe's size."""
+    message = json.loads(state(number))
+    message["state"]["stream"]["stream_state"]["filling"] = "x" * 65_536
+    return json.dumps(message)
+
+
+def wait_until_full(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process's output takes nothing more."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + 30
+    waiting = array("i", [0])
+    while waiting[0] < 65_536 - 4_096:
+        assert time.monotonic() < deadline, "the output does not fill up"
+        time.sleep(0.1)
+        fcntl.ioctl(process.stdout, termios.FIONREAD, waiting)
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize(("fault", "latency"), [("503", 0.0), (None, 60.0)], ids=["between retries", "hung request"])
+def test_a_stop_ends_what_waits_for_an_embedding(
+    lite: Backend, endpoint: OpenAIEndpoint, tmp_path: Path, fault: str | None, latency: float
+) -> None:
+    """`write` and `check`, in the pause before a retry and in a request that hangs."""
+    endpoint.always, endpoint.latency = fault, latency
+    for command, catalog_ in (("write", TICKETS), ("check", None)):
+        arrived = endpoint.requests
+        with running(tmp_path, configured(lite, endpoint), catalog_, command) as process:
+            if command == "write":
+                feed(process, tickets("one"))
+            deadline = time.monotonic() + 30
+            while endpoint.requests < arrived + (1 if fault is None else 3):
+                assert time.monotonic() < deadline, "nothing was asked of the endpoint"
+                time.sleep(0.05)
+            stop(process)
+
+
+def test_an_interrupt_of_the_keyboard_is_a_stop_too(lite: Backend, endpoint: OpenAIEndpoint, tmp_path: Path) -> None:
+    """Control-C: what is durable is acknowledged, exit code 130, and no traceback."""
+    with running(tmp_path, configured(lite, endpoint)) as process:
+        feed(process, tickets("one", 64, every=64))
+        assert wait_for_state(process) == 64
+        stop(process, signal.SIGINT)
+        assert process.stdout is not None
+        *_, last = process.stdout
+    assert "SIGINT" in json.loads(last)["trace"]["error"]["message"]
+
+
 def test_a_closed_output_ends_the_process_quietly(lite: Backend, endpoint: OpenAIEndpoint, tmp_path: Path) -> None:
     """Nobody reads the states any more: exit 1, nothing on standard error, and the next sync embeds nothing again."""
     conf = configured(lite, endpoint)
@@ -357,6 +459,58 @@ def test_a_server_that_dies_or_hangs_in_mid_sync_is_survived(endpoint: OpenAIEnd
             assert stored(Backend("server", server.uri), conf) == expected(version)
     finally:
         server.kill()
+
+
+REFRESH = catalog(stream("tickets", generation_id=2, minimum_generation_id=2, sync_id=2))
+
+
+@pytest.mark.server
+def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEndpoint, tmp_path: Path) -> None:
+    """While it connects, in a commit, in the sweep, and in the pause before a retry: exit 143 within seconds."""
+    data = tmp_path / "data"
+    data.mkdir()
+    server = MilvusServer(data, port=PORT + PORTS_APART, settings={"COMMON_SESSION_TTL": "600"})
+    server.start()
+    try:
+        conf = configured(Backend("server", server.uri), endpoint)
+        write(conf, TICKETS, tickets("one", 64))
+        server.pause()
+        with running(tmp_path, conf) as process:
+            time.sleep(4)  # it starts in 2
+            stop(process)
+        server.resume()
+        with running(tmp_path, conf) as process:
+            feed(process, tickets("two", 64, every=64))
+            assert wait_for_state(process) == 64
+            server.pause()
+            feed(process, tickets("three", 64))
+            time.sleep(1)
+            stop(process)
+        # gRPC notices after 15 s that nobody answers: then pymilvus connects again, inside of its own retry
+        for hold, seconds in ((server.pause, 18), (server.kill, 3)):
+            server.resume()
+            with running(tmp_path, conf, REFRESH) as process:
+                feed(process, tickets("two", 32, every=32))
+                assert wait_for_state(process) == 32
+                hold()
+                feed(process, [status("COMPLETE")])
+                assert process.stdin is not None
+                process.stdin.close()
+                wait_for_log(process, "Sweeping")
+                time.sleep(seconds)
+                stop(process)
+    finally:
+        server.kill()
+
+
+def wait_for_log(process: subprocess.Popen[bytes], beginning: str) -> None:
+    """Read the output up to a line of the log."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = json.loads(line)
+        if message["type"] == "LOG" and message["log"]["message"].startswith(beginning):
+            return
+    raise AssertionError("the process ended before")
 
 
 def _paused(server: MilvusServer, seconds: float) -> None:

@@ -79,6 +79,17 @@ def test_a_status_has_its_meaning_bare_and_as_the_cause_of_pymilvus_error(status
     assert is_retryable(wrapped) == retryable
 
 
+def test_a_request_to_stop_is_never_retried() -> None:
+    """It may come while pymilvus is at a failure of the server: that is its context, and not its reason."""
+    try:
+        raise RpcError(grpc.StatusCode.UNAVAILABLE)
+    except grpc.RpcError:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            raise KeyboardInterrupt  # noqa: B904 - without a cause, as a signal's handler raises it
+    assert caught.value.__context__ is not None
+    assert not is_retryable(caught.value)
+
+
 EXCEPTIONS = {
     "AmbiguousIndexName",
     "AutoIDException",
