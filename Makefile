@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE ?= 1
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills lint types format spec lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -93,6 +93,9 @@ spec: $(STAMP)  ## Write the golden copy of the specification anew
 
 lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARGS=--upgrade for newer versions
 	$(BIN)/python unit_tests/test_lock.py $(ARGS)
+
+kills: $(STAMP)  ## Kill syncs at any moment, and look what is left; ARGS="--backend server --kills 100"
+	$(BIN)/python -m integration_tests.real_kills $(ARGS)
 
 clean:  ## Remove what the other commands made
 	rm -rf .venv .milvus-server .demo .bench .readers .acceptance .image .release .drivers dist

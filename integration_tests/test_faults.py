@@ -486,8 +486,7 @@ def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEnd
             feed(process, tickets("three", 64))
             time.sleep(1)
             stop(process)
-        # gRPC notices after 15 s that nobody answers: then pymilvus connects again, inside of its own retry
-        for hold, seconds in ((server.pause, 18), (server.kill, 3)):
+        for hold in (server.pause, server.kill):
             server.resume()
             with running(tmp_path, conf, REFRESH) as process:
                 feed(process, tickets("two", 32, every=32))
@@ -497,7 +496,7 @@ def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEnd
                 assert process.stdin is not None
                 process.stdin.close()
                 wait_for_log(process, "Sweeping")
-                time.sleep(seconds)
+                time.sleep(3)
                 stop(process)
     finally:
         server.kill()
