@@ -188,7 +188,7 @@ _OPAQUE = "iframe|noscript|script|style|title"
 
 _UNSEEN = "head|svg|template"
 
-_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])[^<>]*>?", re.IGNORECASE) for name in _OPAQUE.split("|")}
+_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in _OPAQUE.split("|")}
 _ENDS["comment"] = re.compile("-->")
 
 # Every way through these ends well, so that they never go back, and read a character once; but a quote that has no end
