@@ -257,6 +257,15 @@ def test_an_overlap_that_leaves_no_room_is_left_out() -> None:
     chunks = chunker(10, 9).split(document(text))
     assert chunks[-1].endswith("h i j")
     assert len(chunks) < len(text)
+    man, woman = "9.\u0301👨\u200d", "👩\u00a0"  # of eight tokens and of four
+    assert chunker(8, 6).split(document(man + woman)) == [man, woman]
+
+
+def test_a_cut_that_adds_tokens_is_moved_back_until_the_chunk_holds_its_limit() -> None:
+    """Tokens meet across a border: cut there, both sides may have more than the whole had."""
+    chunks = chunker(8, 7).split(document("한국 👨\u200d👩1!!\n\nア"))
+    assert len(chunks) > 1
+    assert max(map(count_tokens, chunks)) <= 8
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
