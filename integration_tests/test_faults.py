@@ -469,37 +469,59 @@ def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEnd
     """While it connects, in a commit, in the sweep, and in the pause before a retry: exit 143 within seconds."""
     data = tmp_path / "data"
     data.mkdir()
-    server = MilvusServer(data, port=PORT + PORTS_APART, settings={"COMMON_SESSION_TTL": "600"})
+    server = MilvusServer(data, port=PORT + PORTS_APART)
     server.start()
     try:
-        conf = configured(Backend("server", server.uri), endpoint)
-        write(conf, TICKETS, tickets("one", 64))
-        server.pause()
-        with running(tmp_path, conf) as process:
-            time.sleep(4)  # it starts in 2
-            stop(process)
-        server.resume()
-        with running(tmp_path, conf) as process:
-            feed(process, tickets("two", 64, every=64))
-            assert wait_for_state(process) == 64
-            server.pause()
-            feed(process, tickets("three", 64))
-            time.sleep(1)
-            stop(process)
-        for hold in (server.pause, server.kill):
-            server.resume()
-            with running(tmp_path, conf, REFRESH) as process:
-                feed(process, tickets("two", 32, every=32))
+        backend = Backend("server", server.uri)
+        with contextlib.ExitStack() as processes:
+
+            def started(name: str) -> subprocess.Popen[bytes]:
+                folder = tmp_path / name
+                folder.mkdir()
+                return processes.enter_context(running(folder, configured(backend, endpoint), REFRESH))
+
+            commits, sweeps, retries = started("commits"), started("sweeps"), started("retries")
+            for process in (commits, sweeps, retries):
+                feed(process, tickets("one", 32, every=32))
+            for process in (commits, sweeps, retries):
                 assert wait_for_state(process) == 32
-                hold()
-                feed(process, [status("COMPLETE")])
-                assert process.stdin is not None
-                process.stdin.close()
-                wait_for_log(process, "Sweeping")
-                time.sleep(3)
+            server.pause()
+            connects = started("connects")
+            feed(commits, tickets("two", 64))
+            complete(sweeps)
+            wait_for_handlers(connects)
+            time.sleep(2)
+            for process in (commits, sweeps, connects):
                 stop(process)
+            server.kill()
+            complete(retries)
+            time.sleep(3)
+            stop(retries)
     finally:
         server.kill()
+
+
+def complete(process: subprocess.Popen[bytes]) -> None:
+    """Let the source end well, and wait until the sweep begins."""
+    feed(process, [status("COMPLETE")])
+    assert process.stdin is not None
+    process.stdin.close()
+    wait_for_log(process, "Sweeping")
+
+
+def wait_for_handlers(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process has been imported and handles signals; until then they are the system's."""
+    if sys.platform != "linux":
+        time.sleep(5)
+        return
+    caught = 0
+    while not caught & 1 << (signal.SIGTERM - 1):
+        time.sleep(0.1)
+        [caught] = (
+            int(line.split()[1], 16)
+            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            if line.startswith("SigCgt:")
+        )
 
 
 def wait_for_log(process: subprocess.Popen[bytes], beginning: str) -> None:
