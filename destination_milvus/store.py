@@ -79,7 +79,7 @@ LOADING_TIMEOUT = CALL_TIMEOUT
 CONNECT_TIMEOUT = 20.0
 
 READ_PAGE = 500
-"""Keys a read: a strong read costs a server 0.2 s whatever its size, and 500 whole rows stay below its 64 MiB."""
+"""Whole rows a read: a strong read costs a server 0.2 s whatever its size, and so many stay below its 64 MiB."""
 
 SWEEP_PAGE = 500
 """Records a round of the sweep; a query's window ends at 16,384 rows."""
@@ -667,7 +667,7 @@ class MilvusStore:
         fields = [self._layout.key_field, rows.FINGERPRINT, rows.CHUNKS]
         return {
             by_primary_key[raw[self._layout.key_field]]: Head(raw.get(rows.FINGERPRINT) or PENDING, raw[rows.CHUNKS])
-            for raw in self._get(list(by_primary_key), fields)
+            for raw in self._get(list(by_primary_key), fields, ROWS_PAGE)
         }
 
     def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
@@ -828,7 +828,9 @@ class MilvusStore:
         whole = record_ids if several is None else several
         return self._query(rows.first_rows_filter(stream, record_ids, whole), fields)
 
-    def _get(self, primary_keys: Sequence[str], fields: list[str]) -> Iterator[Mapping[str, Json]]:
+    def _get(
+        self, primary_keys: Sequence[str], fields: list[str], page_size: int = READ_PAGE
+    ) -> Iterator[Mapping[str, Json]]:
         return self._paged(
             primary_keys,
             lambda page: self._read(
@@ -840,17 +842,21 @@ class MilvusStore:
                     timeout=CALL_TIMEOUT,
                 )
             ),
+            page_size,
         )
 
     def _paged(
-        self, items: Sequence[str], read: Callable[[Sequence[str]], Sequence[Mapping[str, Json]]]
+        self,
+        items: Sequence[str],
+        read: Callable[[Sequence[str]], Sequence[Mapping[str, Json]]],
+        page_size: int = READ_PAGE,
     ) -> Iterator[Mapping[str, Json]]:
         """Read in pages; one whose answer may be too large is read in halves.
 
         Where that is not the limit of a message but one of the server's own (`quotaAndLimits.limits.maxOutputSize`),
         each version says so in other words and under another code: every refusal without a meaning counts.
         """
-        pages = [items[start : start + READ_PAGE] for start in range(0, len(items), READ_PAGE)]
+        pages = [items[start : start + page_size] for start in range(0, len(items), page_size)]
         while pages:
             page = pages.pop(0)
             try:
