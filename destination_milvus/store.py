@@ -199,7 +199,7 @@ def _mend_doubled_rows(client: MilvusClient, indexing: Indexing) -> None:
     try:
         description = client.describe_collection(name, timeout=CALL_TIMEOUT)
         key = next(field["name"] for field in description["fields"] if field.get("is_primary"))
-        client.load_collection(name, timeout=RETRY_SECONDS)
+        client.load_collection(name, timeout=RETRY_SECONDS, _async=True)  # it has loaded when it answers
         times = Counter(raw[key] for raw in client.query(name, filter="", output_fields=[key], timeout=CALL_TIMEOUT))
         doubled = [primary_key for primary_key, number in times.items() if number > 1]
         computed = computed_fields(description)

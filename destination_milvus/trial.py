@@ -108,6 +108,7 @@ class Trial:
         return any(stream.is_on_trial for stream in self._streams.values())
 
     def _release(self) -> None:
-        if self._held:
-            self._give_back(self._held)
-            self._held = []
+        # out of reach before it is given back: a signal in the middle must not give it back twice
+        states, self._held = self._held, []
+        if states:
+            self._give_back(states)
