@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -50,6 +51,25 @@ def test_main_py_is_the_same_program(tmp_path: Path) -> None:
     main = HERE.parent / "main.py"
     finished = subprocess.run([sys.executable, main, "spec"], capture_output=True, check=True, cwd=tmp_path)
     assert json.loads(finished.stdout) == json.loads((HERE / "spec.json").read_text())
+
+
+STOPPED_AT_ITS_FIRST_IMPORT = """
+import os, runpy, signal, sys
+
+class Stop:
+    def find_spec(name, path=None, target=None):
+        if name == "destination_milvus":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Stop)
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_main_py_hears_of_a_stop_before_it_has_imported_anything() -> None:
+    """As process 1 of a container it would else be deaf for as long as the imports take."""
+    command = [sys.executable, "-c", STOPPED_AT_ITS_FIRST_IMPORT, HERE.parent / "main.py"]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 128 + signal.SIGTERM
 
 
 def test_a_state_leaves_while_the_input_is_still_open(lite: Backend, tmp_path: Path) -> None:
