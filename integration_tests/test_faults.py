@@ -475,12 +475,16 @@ def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEnd
         backend = Backend("server", server.uri)
         with contextlib.ExitStack() as processes:
 
-            def started(name: str) -> subprocess.Popen[bytes]:
+            def started(name: str, *, sweeps: bool = False) -> subprocess.Popen[bytes]:
                 folder = tmp_path / name
                 folder.mkdir()
-                return processes.enter_context(running(folder, configured(backend, endpoint), REFRESH))
+                conf = configured(backend, endpoint)
+                if sweeps:  # of a stream that was empty there is nothing to be swept
+                    write(conf, TICKETS, tickets("zero", 1))
+                return processes.enter_context(running(folder, conf, REFRESH))
 
-            commits, sweeps, retries = started("commits"), started("sweeps"), started("retries")
+            commits = started("commits")
+            sweeps, retries = (started(name, sweeps=True) for name in ("sweeps", "retries"))
             for process in (commits, sweeps, retries):
                 feed(process, tickets("one", 32, every=32))
             for process in (commits, sweeps, retries):
