@@ -170,8 +170,10 @@ class History:
     def run(self, kills: int) -> list[str]:
         """Rounds until so many processes were killed, or until something is damaged: the sentences about that."""
         last = self._tally.kills.total() + kills
-        self._begin()
-        damages = self._sync(kill=False)  # undisturbed: how long does it take?
+        damages: list[str] = []
+        for _ in range(2):  # undisturbed: how long does it take? The first has nothing to be swept
+            self._begin()
+            damages += self._sync(kill=False)
         while not damages and self._tally.kills.total() < last:
             self._begin()
             ended = False
@@ -220,7 +222,7 @@ class History:
         return phase, self._random.uniform(0, 1.1 * statistics.median(self._seconds[phase]))
 
     def _measure(self, began: Mapping[str, float]) -> None:
-        phases = [*WEIGHTS, "end"]
+        phases = [phase for phase in (*WEIGHTS, "end") if phase in began]
         for phase, following in itertools.pairwise(phases):
             self._seconds[phase].append(began[following] - began[phase])
 
