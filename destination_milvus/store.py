@@ -641,8 +641,8 @@ class MilvusStore:
             progress, since = -1, time.monotonic()
             while not self._is_loaded:
                 failure = self._load()
-                self._is_loaded = failure is None
                 if failure is None:
+                    self._is_loaded = True
                     return
                 state = self._call(lambda: self._client.get_load_state(self._name, timeout=CALL_TIMEOUT))
                 now = state.get("progress", 0)
