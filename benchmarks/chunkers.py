@@ -9,9 +9,9 @@ from functools import cache
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from benchmarks.installing import paragraphs
-from destination_milvus.chunking import Chunker
+from destination_milvus.documents.chunking import Chunker
+from destination_milvus.documents.tokenizer import encoding, token_lengths
 from destination_milvus.model import Document
-from destination_milvus.tokenizer import encoding, token_lengths
 
 DOCUMENT_CHARACTERS = 40_000
 CHARACTERS = 3_000_000

@@ -120,7 +120,7 @@ class Bucket:
 
 @cache
 def _encoding() -> Any:
-    from destination_milvus.tokenizer import encoding  # noqa: PLC0415 - only where tokens are limited
+    from destination_milvus.documents.tokenizer import encoding  # noqa: PLC0415 - only where tokens are limited
 
     return encoding()
 

@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from destination_milvus import rows, store
-from destination_milvus.columns import Column
-from destination_milvus.config import Config, parse
-from destination_milvus.identity import chunk_key
+from destination_milvus import fields
+from destination_milvus.collection import Column
+from destination_milvus.config.models import Config, parse_config
+from destination_milvus.digests import chunk_key
+from destination_milvus.milvus import address, connection
+from destination_milvus.milvus.filters import literal
+from destination_milvus.milvus.schema import collection_schema, partition_key
 from destination_milvus.model import RecordKey
-from destination_milvus.schema import collection_schema, partition_key
 
 DIMENSIONS = 384
 ORGANIZATIONS = 1_000
@@ -37,7 +39,7 @@ WARM_UP = 5
 
 def filters(organization: int, *, partitioned: bool) -> dict[str, str]:
     """The filters of an application, by name; whoever has partitions names one."""
-    one = f"{rows.PARTITION} == {rows.literal(str(organization))} and " if partitioned else ""
+    one = f"{fields.PARTITION} == {literal(str(organization))} and " if partitioned else ""
     return {
         "none": "",
         "organization, dynamic": f"{one}dynamic_organization_id == {organization}",
@@ -51,7 +53,7 @@ def measure(host: str, key: str, entities: int) -> dict[str, float]:
     """Median milliseconds of a search for ten rows, by filter."""
     config = _config(host, key)
     collection = config.indexing.collection
-    with closing(store.connect(config.indexing)) as client:
+    with closing(connection.connect(config.indexing)) as client:
         _create(client, config)
         for start in range(0, entities, INSERTED_AT_ONCE):
             client.insert(collection, list(_rows(start, config)))
@@ -62,16 +64,16 @@ def measure(host: str, key: str, entities: int) -> dict[str, float]:
 
 def _config(host: str, key: str) -> Config:
     indexing = {"host": host, "collection": f"by_{key}", "auth": {"mode": "no_auth"}, "partition_key": key}
-    return parse({"embedding": {"mode": "fake"}, "processing": {"chunk_size": 1000}, "indexing": indexing})
+    return parse_config({"embedding": {"mode": "fake"}, "processing": {"chunk_size": 1000}, "indexing": indexing})
 
 
-def _create(client: store.Client, config: Config) -> None:
-    embedded = store.is_embedded(config.indexing.host)
+def _create(client: connection.Client, config: Config) -> None:
+    embedded = address.is_embedded(config.indexing.host)
     partition = partition_key(config.indexing)
     schema = collection_schema(config, dimensions=DIMENSIONS, sparse_field=None, columns=COLUMNS, partition=partition)
     indexes = client.prepare_index_params()
     indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
-    for name in (rows.STREAM, rows.RECORD_ID, *(column.name for column in COLUMNS)):
+    for name in (fields.STREAM, fields.RECORD_ID, *(column.name for column in COLUMNS)):
         indexes.add_index(name, index_type="INVERTED" if embedded else "")
     client.create_collection(
         config.indexing.collection, schema=schema, index_params=indexes, consistency_level="Strong"
@@ -86,17 +88,17 @@ def _rows(start: int, config: Config) -> Iterator[dict[str, Any]]:
         status = STATUSES[random.integers(len(STATUSES))]
         key = RecordKey("tickets", f"tickets_{number}")
         row = {
-            rows.PRIMARY_KEY: chunk_key(key, 0),
+            fields.PRIMARY_KEY: chunk_key(key, 0),
             "vector": vector,
             "text": f"Ticket {number}",
-            rows.STREAM: key.stream,
-            rows.RECORD_ID: key.record_id,
-            rows.CHUNK: 0,
-            rows.CHUNKS: 1,
-            rows.TEXT_HASH: "",
-            rows.FINGERPRINT: "",
-            rows.GENERATION: 1,
-            rows.EXTRACTED_AT: 1_767_312_000_000,
+            fields.STREAM: key.stream,
+            fields.RECORD_ID: key.record_id,
+            fields.CHUNK: 0,
+            fields.CHUNKS: 1,
+            fields.TEXT_HASH: "",
+            fields.FINGERPRINT: "",
+            fields.GENERATION: 1,
+            fields.EXTRACTED_AT: 1_767_312_000_000,
             "id": number,
             "subject": f"Subject of ticket {number}",
             "organization_id": organization,
@@ -104,10 +106,10 @@ def _rows(start: int, config: Config) -> Iterator[dict[str, Any]]:
             "dynamic_organization_id": organization,
             "dynamic_status": status,
         }
-        yield {**row, rows.PARTITION: str(organization)} if config.indexing.partition_field else row
+        yield {**row, fields.PARTITION: str(organization)} if config.indexing.partition_field else row
 
 
-def _search(client: store.Client, config: Config) -> dict[str, float]:
+def _search(client: connection.Client, config: Config) -> dict[str, float]:
     random = np.random.default_rng(1)
     taken: dict[str, list[float]] = {}
     for _ in range(WARM_UP + SEARCHES):

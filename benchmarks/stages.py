@@ -18,20 +18,24 @@ from typing import Any
 from uuid import uuid4
 
 from benchmarks.endpoint import Vectors
-from destination_milvus import identity, store
-from destination_milvus.chunking import Chunker
-from destination_milvus.config import Config, parse
+from destination_milvus import digests
+from destination_milvus.collection import Collection
+from destination_milvus.config.models import Config, parse_config
+from destination_milvus.documents.builder import DocumentBuilder
+from destination_milvus.documents.chunking import Chunker
 from destination_milvus.embedding import create_embedder
+from destination_milvus.fields import PRIMARY_KEY
+from destination_milvus.flow.batch import BatchLimits
+from destination_milvus.flow.change import change_of
+from destination_milvus.flow.reconcile import reconcile, triage
+from destination_milvus.milvus import connection
+from destination_milvus.milvus.open import open_collection
 from destination_milvus.model import Change, Chunk, Upsert
-from destination_milvus.protocol import Message, Record
-from destination_milvus.reading import Inbox
-from destination_milvus.reconcile import reconcile, triage
-from destination_milvus.records import change_of, plan_streams
-from destination_milvus.rows import PRIMARY_KEY, Layout
-from destination_milvus.sync import Limits
-from destination_milvus.text import DocumentBuilder
+from destination_milvus.protocol.catalog import plan_streams
+from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.messages import Message, Record
 
-BATCH = Limits().records
+BATCH = BatchLimits().records
 
 
 class Stages:
@@ -70,9 +74,11 @@ class Stages:
         embedded = {chunk.text_hash: _vector(vectors, chunk.text) for _, chunks in chunked for chunk in chunks}
         indexing = self._config.indexing.model_copy(update={"collection": f"limit_{uuid4().hex}"})
         config = self._config.model_copy(update={"indexing": indexing})
-        dimensions = len(next(iter(embedded.values())))
-        with closing(store.connect(indexing)) as client:
-            milvus = store.open_store(client, config, model="limit", dimensions=dimensions, named=True)
+        with (
+            closing(create_embedder(config.embedding, config.advanced)) as embedder,
+            closing(connection.connect(indexing)) as client,
+        ):
+            milvus = open_collection(client, config, embedder).store
 
             def write(batch: Sequence[tuple[Change, tuple[Chunk, ...]]]) -> None:
                 candidates = triage([change for change, _ in batch], {}, "")
@@ -94,16 +100,16 @@ class Stages:
 
     def _chunk(self, records: Sequence[Record]) -> list[tuple[Upsert, tuple[Chunk, ...]]]:
         chunker = Chunker.configured(self._config.processing)
-        layout = Layout(PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
+        collection = Collection(PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
         builder = DocumentBuilder.configured(
-            self._config.processing, reserved=layout.reserved, protected=self._plan.protected, omitted=()
+            self._config.processing, reserved=collection.reserved, protected=self._plan.protected, omitted=()
         )
         changes = [change_of(record, self._plan, builder, "", None) for record in records]
         return [
             (
                 change,
                 tuple(
-                    Chunk(number, text, identity.text_hash(text, "limit"))
+                    Chunk(number, text, digests.text_hash(text, "limit"))
                     for number, text in enumerate(chunker.split(change.document))
                 ),
             )
@@ -136,7 +142,9 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def main(stage: str, config: str, catalog: str, source: str) -> None:
     """Measure one stage."""
-    stages = Stages(parse(json.loads(Path(config).read_text())), json.loads(Path(catalog).read_text()), Path(source))
+    stages = Stages(
+        parse_config(json.loads(Path(config).read_text())), json.loads(Path(catalog).read_text()), Path(source)
+    )
     seconds, records = getattr(stages, stage)()
     print(json.dumps({"seconds": seconds, "records": records}), flush=True)
 

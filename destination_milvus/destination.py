@@ -21,9 +21,10 @@ from airbyte_cdk.models import (
     Status,
 )
 
-from destination_milvus.config import parse, secrets_in, specification
+from destination_milvus.config.models import parse_config
+from destination_milvus.config.secrets import redaction, secrets_in
+from destination_milvus.config.specification import specification
 from destination_milvus.errors import DestinationError
-from destination_milvus.redaction import redaction
 
 DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
 
@@ -46,7 +47,7 @@ class DestinationMilvus(Destination):
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
         """Look at everything, change nothing. FAILED says which option is wrong."""
-        from destination_milvus.commands import check_configuration  # noqa: PLC0415 - spec needs none of it
+        from destination_milvus.check import check_configuration  # noqa: PLC0415 - spec needs none of it
 
         try:
             check_configuration(config)
@@ -69,12 +70,12 @@ class DestinationMilvus(Destination):
         Raises:
             DestinationError: as `write_stream`.
         """
-        from destination_milvus.commands import write_steps  # noqa: PLC0415 - as above
+        from destination_milvus.write import write_steps  # noqa: PLC0415 - as above
 
         durable: deque[bytes] = deque()
         lines = (orjson.dumps(AirbyteMessageSerializer.dump(message)) + b"\n" for message in input_messages)
         catalog = ConfiguredAirbyteCatalogSerializer.dump(configured_catalog)
-        with closing(write_steps(parse(config), catalog, _Lines(lines), durable.extend)) as steps:
+        with closing(write_steps(parse_config(config), catalog, _Lines(lines), durable.extend)) as steps:
             try:
                 for _ in steps:
                     yield from _taken(durable)

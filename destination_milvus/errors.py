@@ -2,6 +2,7 @@
 
     DestinationError
     ├── ConfigError        change the configuration, the catalog or the account (Airbyte: config_error)
+    │   ├── CollectionMissing  there is nothing to read yet
     │   └── ModelMismatch  two embedding models would meet in one collection
     ├── TransientError     run it again: the network, a limit, an overloaded service (Airbyte: transient_error)
     ├── InternalError      a bug or a broken input that neither helps (Airbyte: system_error)
@@ -9,13 +10,26 @@
 
 A message is one sentence or two for the person who runs the sync: what happened, where, what to do. It never holds a
 secret, a record's text or a traceback; foreign errors are chained (`raise … from`), never quoted unread.
+
+Where it names an option, it does so by `option("indexing.host")`: a program that has other names for the options, as
+the support form has its environment variables, reads the same sentence with its own.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
+_MARKED = re.compile("\ue000(.*?)\ue001")
+"""Around the names of options stand two characters that Unicode leaves to private use: no text has them by chance."""
+
 FailureType = Literal["config_error", "transient_error", "system_error"]
+
+
+def option(path: str) -> str:
+    """An option's dotted path, to be put into the sentence of an error."""
+    return f"\ue000{path}\ue001"
 
 
 class DestinationError(Exception):
@@ -24,16 +38,28 @@ class DestinationError(Exception):
     failure_type: FailureType = "system_error"
 
     def __init__(self, message: str, *, stream: tuple[str, str | None] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.marked = message
+        """The sentence as it was written, for another error that says more."""
+        self.message = self.named({})
+        super().__init__(self.message)
+        self.options = tuple(_MARKED.findall(message))
+        """The options that it is about, in their order in the sentence."""
         self.stream = stream
         """Name and namespace of the stream at fault, as the platform knows it; None where no stream is, or not yet."""
+
+    def named(self, names: Mapping[str, str]) -> str:
+        """The sentence with other names for options; those without one keep their own."""
+        return _MARKED.sub(lambda found: names.get(found[1], found[1]), self.marked)
 
 
 class ConfigError(DestinationError):
     """The user can mend it: configuration, catalog, credentials, quota, schema of an existing collection."""
 
     failure_type: FailureType = "config_error"
+
+
+class CollectionMissing(ConfigError):
+    """The collection that is to be read does not exist."""
 
 
 class ModelMismatch(ConfigError):

@@ -171,10 +171,6 @@ class Embedder(Protocol):
     def dimensions(self) -> int:
         """Length of every vector."""
 
-    @property
-    def max_tokens(self) -> int:
-        """Most tokens that the model reads of one text, in its own count."""
-
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
         """One vector a text, in the order of the texts; any number of texts, none of them empty.
 
@@ -195,9 +191,6 @@ class VectorStore(Protocol):
 
     def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
         """Carry out a plan: every phase is acknowledged before the next starts, heads last."""
-
-    def lowest_generation(self, stream: str) -> int:
-        """Lowest generation stored for a stream; 0 where none is below that."""
 
     def sweep(self, stream: str, generation: int, minimum: int, *, keyed: bool) -> int:
         """Delete what older generations left, and rows that no head vouches for.

@@ -28,11 +28,11 @@ import orjson
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Level, Type
 
-from destination_milvus.config import parse, secrets_in
+from destination_milvus.config.models import parse_config
+from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.destination import DestinationMilvus
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
-from destination_milvus.redaction import redaction
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
@@ -129,7 +129,7 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
     # imported here: they and what they import would double the time of spec
     from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
 
-    from destination_milvus.commands import write_stream  # noqa: PLC0415
+    from destination_milvus.write import write_stream  # noqa: PLC0415
 
     set_on_retry_hooks([_log_retry])
     raw = _json_file(arguments.config, "configuration")
@@ -139,7 +139,7 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
         output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
         return
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    write_stream(parse(raw), _json_file(arguments.catalog, "catalog"), stdin, output.lines)
+    write_stream(parse_config(raw), _json_file(arguments.catalog, "catalog"), stdin, output.lines)
 
 
 def _listen_to_signals() -> None:

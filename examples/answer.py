@@ -26,10 +26,14 @@ from urllib.parse import urlsplit
 
 import openai
 
-from destination_milvus import milvus_errors, rows, store
-from destination_milvus.config import Config, FromFieldEmbedding, Indexing, parse
+from destination_milvus.config.embedding import FromFieldEmbedding
+from destination_milvus.config.models import Config, parse_config
 from destination_milvus.embedding import create_embedder
-from destination_milvus.errors import DestinationError, TransientError
+from destination_milvus.errors import CollectionMissing, DestinationError
+from destination_milvus.fields import CHUNK, RECORD_ID
+from destination_milvus.milvus.address import described
+from destination_milvus.milvus.filters import stream_filter
+from destination_milvus.milvus.reader import open_reader
 from destination_milvus.model import Embedder, Refusal
 from support_form.search import squared_distance
 from support_form.settings import THRESHOLDS
@@ -40,7 +44,7 @@ NO_KEY = "none"
 """The client wants one, also for services that do not."""
 
 STREAM = "articles"
-FIELDS = (rows.RECORD_ID, rows.CHUNK, "title", "html_url", "draft", "user_segment_id")
+FIELDS = (RECORD_ID, CHUNK, "title", "html_url", "draft", "user_segment_id")
 MOST_CHUNKS = 12
 """About 2,400 tokens with the local model's chunks."""
 
@@ -129,7 +133,7 @@ def read_config(path: Path) -> Config:
         ConfigError: the configuration is not valid.
     """
     try:
-        return parse(json.loads(path.read_text()))
+        return parse_config(json.loads(path.read_text()))
     except FileNotFoundError:
         hint = "run `make demo`, or name" if path == DEMO else "name"
         raise NoAnswer(f"There is no {path}: {hint} the destination's configuration with --config.") from None
@@ -164,57 +168,24 @@ def find_sources(config: Config, question: str, distance: float | None) -> list[
 
 def _search(config: Config, embedder: Embedder, question: str) -> list[tuple[Mapping[str, Any], float]]:
     """The nearest rows of articles, with their squared distances."""
-    indexing = config.indexing
-    if store.is_new_database(indexing):
-        raise _nothing_yet(config)  # connecting would create it
-    with closing(_connected(indexing)) as client:
-        collection = store.find_collection(client, config)
-        if collection is None:
-            raise _nothing_yet(config)
-        store.require_model(
-            collection,
-            identity=embedder.identity,
-            dimensions=embedder.dimensions,
-            named=getattr(config.embedding, "model", "not optional") is not None,
-            is_empty=lambda: store.is_empty(client, collection.name, indexing),
-        )
-        [vector] = embedder.embed([question])
-        if isinstance(vector, Refusal):
-            raise NoAnswer(f"The embedding model refuses the question: {vector.reason}.")
-        try:
-            client.load_collection(collection.name, timeout=MILVUS_TIMEOUT)
-            [hits] = client.search(
-                collection.name,
-                data=[list(vector)],
-                anns_field=indexing.vector_field,
-                filter=rows.stream_filter(STREAM),
-                limit=MOST_CHUNKS,
-                output_fields=[*FIELDS, indexing.text_field],
-                consistency_level="Strong",
-                timeout=MILVUS_TIMEOUT,
-            )
-        except Exception as error:
-            raise milvus_errors.translated(error, indexing) from error
-        return [(hit["entity"], squared_distance(hit["distance"], collection.metric_type)) for hit in hits]
-
-
-def _connected(indexing: Indexing) -> store.Client:
+    [vector] = embedder.embed([question])
+    if isinstance(vector, Refusal):
+        raise NoAnswer(f"The embedding model refuses the question: {vector.reason}.")
     try:
-        return store.connect(indexing, timeout=MILVUS_TIMEOUT)
-    except TransientError as error:
-        if store.is_embedded(indexing.host):
-            where = milvus_errors.described(indexing.host)
-            raise NoAnswer(
-                f"{where} cannot be opened. It serves one process at a time: wait until the sync or the form has ended."
-            ) from error
-        raise
-
-
-def _nothing_yet(config: Config) -> NoAnswer:
-    where = milvus_errors.described(config.indexing.host)
-    return NoAnswer(
-        f'{where} has no collection "{config.indexing.collection}": run `make demo`, or your own sync, first.'
-    )
+        with open_reader(config, embedder, timeout=MILVUS_TIMEOUT) as reader:
+            hits = reader.search(
+                vector,
+                filter=stream_filter(STREAM),
+                fields=[*FIELDS, config.indexing.text_field],
+                limit=MOST_CHUNKS,
+            )
+            metric = reader.collection.metric_type
+    except CollectionMissing as error:
+        where = described(config.indexing.host)
+        raise NoAnswer(
+            f'{where} has no collection "{config.indexing.collection}": run `make demo`, or your own sync, first.'
+        ) from error
+    return [(hit.entity, squared_distance(hit.score, metric)) for hit in hits]
 
 
 def _furthest(identity: str) -> float | None:
@@ -228,12 +199,12 @@ def as_sources(entities: Iterable[Mapping[str, Any]], text_field: str) -> list[S
     articles: dict[str, list[Mapping[str, Any]]] = {}
     for entity in entities:
         if _may_be_cited(entity) and entity.get(text_field):
-            articles.setdefault(entity[rows.RECORD_ID], []).append(entity)
+            articles.setdefault(entity[RECORD_ID], []).append(entity)
     return [
         Source(
             title=str(found[0]["title"]),
             url=found[0]["html_url"],
-            passages=tuple(row[text_field] for row in sorted(found, key=lambda row: row.get(rows.CHUNK) or 0)),
+            passages=tuple(row[text_field] for row in sorted(found, key=lambda row: row.get(CHUNK) or 0)),
         )
         for found in articles.values()
     ]

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
 from destination_milvus.embedding import create_embedder
-from destination_milvus.rows import literals
-from destination_milvus.store import connect
+from destination_milvus.milvus.connection import connect
+from destination_milvus.milvus.filters import literals
 
 EXAMPLES = Path("examples")
 HOME = Path(".demo")
@@ -93,7 +93,7 @@ def _show(lines: Any) -> dict[str, Any]:
 
 
 def _search(raw: dict[str, Any]) -> None:
-    config = parse(raw)
+    config = parse_config(raw)
     [vector] = create_embedder(config.embedding, config.advanced).embed([PROBLEM])
     milvus = connect(config.indexing)
     milvus.load_collection(config.indexing.collection)

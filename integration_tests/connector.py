@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from destination_milvus.commands import write_stream
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
+from destination_milvus.write import write_stream
 from integration_tests.backends import Backend
 
 PROGRAM = Path(sys.executable).with_name("destination-milvus")
@@ -71,7 +71,7 @@ def write(
     def emit(durable: Sequence[bytes]) -> None:
         states.extend(json.loads(line)["state"] for line in durable)
 
-    write_stream(parse(config), configured, stdin, emit)
+    write_stream(parse_config(config), configured, stdin, emit)
     return states
 
 

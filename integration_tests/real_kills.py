@@ -27,9 +27,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from destination_milvus import store
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
+from destination_milvus.milvus import connection, reader
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import arguments, catalog, environment
 from integration_tests.kill_history import Damage, Rows, Stream, interleaved, positions
@@ -252,9 +252,9 @@ class History:
 
 
 def _rows(conf: Mapping[str, Any]) -> Rows:
-    parsed = parse(conf)
-    with closing(store.connect(parsed.indexing)) as client:
-        found = store.find_collection(client, parsed)
+    parsed = parse_config(conf)
+    with closing(connection.connect(parsed.indexing)) as client:
+        found = reader.find_collection(client, parsed)
         if found is None or not found.metric_type:
             return {}
         client.load_collection(found.name, timeout=300)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from destination_milvus.commands import write_stream
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
+from destination_milvus.digests import chunk_key
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import DestinationError
-from destination_milvus.identity import chunk_key
+from destination_milvus.fields import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, RECORD_ID, STREAM
+from destination_milvus.fields import SYSTEM_FIELDS as ALL_SYSTEM_FIELDS
+from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.model import RecordKey
-from destination_milvus.rows import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, RECORD_ID, STREAM
-from destination_milvus.rows import SYSTEM_FIELDS as ALL_SYSTEM_FIELDS
-from destination_milvus.sync import Limits
+from destination_milvus.write import write_stream
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.milvus_server import MilvusServer
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SYSTEM_FIELDS = ALL_SYSTEM_FIELDS - {META_CHANGES}
 """What is no metadata of a record."""
 
-A_BATCH_A_STATE = Limits(states=1)
+A_BATCH_A_STATE = BatchLimits(states=1)
 """Every STATE closes a batch, so that messages say where batches end."""
 
 PROCESSING: Mapping[str, Any] = {
@@ -79,11 +79,11 @@ class SharedCollection:
         catalog: Mapping[str, Any],
         lines: Iterable[str] | bytes,
         processing: Mapping[str, Any] = PROCESSING,
-        limits: Limits = A_BATCH_A_STATE,
+        limits: BatchLimits = A_BATCH_A_STATE,
     ) -> Outcome:
         """A sync in this process, of lines or of raw input."""
         stdin = lines if isinstance(lines, bytes) else "".join(line + "\n" for line in lines).encode()
-        settings = parse(config(self.backend, processing=processing, indexing={"collection": self.name}))
+        settings = parse_config(config(self.backend, processing=processing, indexing={"collection": self.name}))
         states: list[dict[str, Any]] = []
         try:
             write_stream(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from destination_milvus.errors import BadRecord, DestinationError
-from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, SYSTEM_FIELDS
+from destination_milvus.fields import MAX_DYNAMIC_BYTES, META_CHANGES, SYSTEM_FIELDS
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, entities, record, run, state, stream, write
 from integration_tests.openai_endpoint import OpenAIEndpoint, serving

@@ -15,7 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from destination_milvus.config import parse, specification
+from destination_milvus.config.models import parse_config
+from destination_milvus.config.specification import specification
 from integration_tests.connector import environment
 from release import environments
 
@@ -119,7 +120,7 @@ def judged(bodies: Requests, *terraform: Path) -> list[dict[str, Any]]:
 def require_destination(configuration: dict[str, Any]) -> None:
     """The form and the connector take it as it is, and nothing of it is ignored."""
     jsonschema.Draft7Validator(specification()).validate(configuration)
-    parsed = json.loads(parse(configuration).model_dump_json())
+    parsed = json.loads(parse_config(configuration).model_dump_json())
     for section, options in configuration.items():
         assert options.keys() <= parsed[section].keys(), section
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from destination_milvus import store
-from destination_milvus.commands import check_configuration
-from destination_milvus.config import parse
+from destination_milvus.check import check_configuration
+from destination_milvus.config.models import parse_config
 from destination_milvus.errors import BadRecord, ConfigError, TransientError
+from destination_milvus.milvus import calls, connection, reader
+from destination_milvus.milvus.open import OpenCollection
 from destination_milvus.model import RecordKey
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, record, state, stream, write
@@ -190,11 +192,11 @@ def test_no_more_rows_are_read_than_were_asked_for(backend: Backend, auto_id: bo
     make(backend, conf["indexing"]["collection"], auto_id=auto_id, key="INT64" if auto_id else "VARCHAR")
     text = " ".join(f"word{number}" for number in range(20))
     write(conf, TICKETS, [record({"id": key, "text": text}) for key in (1, 2, 3)])
-    parsed = parse(conf)
-    with closing(store.connect(parsed.indexing)) as client:
-        found = store.find_collection(client, parsed)
+    parsed = parse_config(conf)
+    with closing(connection.connect(parsed.indexing)) as client:
+        found = reader.find_collection(client, parsed)
         assert found is not None
-        milvus = store.MilvusStore(client, parsed.indexing, found, is_new=False)
+        milvus = OpenCollection(calls.Calls(client, parsed.indexing, found), is_new=False).store
         keys = [RecordKey("tickets", f"tickets_{key}") for key in (1, 2, 3)]
         chunks = milvus.heads(keys)[keys[0]].chunks
         assert chunks > 4
@@ -265,7 +267,7 @@ def slow_loading(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     intercept(monkeypatch, "GetLoadingProgress", progress)
     intercept(monkeypatch, "GetLoadState", load_state)
-    monkeypatch.setattr(store, "LOADING_TIMEOUT", 0.5)
+    monkeypatch.setattr(calls, "LOADING_TIMEOUT", 0.5)
     return percents
 
 
@@ -279,7 +281,7 @@ def test_a_collection_is_waited_for_as_long_as_its_loading_gets_on(
     write(conf, TICKETS, [record({"id": 1, "text": "y"})])
     assert not slow_loading
     slow_loading[:] = [1]
-    monkeypatch.setattr(store, "RETRY_SECONDS", 1.0)
+    monkeypatch.setattr(calls, "RETRIES", replace(calls.RETRIES, deadline=1.0))
     with pytest.raises(TransientError, match="is still being loaded into"):
         write(conf, TICKETS, [record({"id": 1, "text": "z"})])
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
-from destination_milvus.store import connect
+from destination_milvus.milvus.connection import connect
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import (
     arguments,
@@ -262,7 +262,7 @@ def test_rows_that_milvus_lite_shows_twice_are_mended_by_who_opens_it(
     assert len(entities(copy, collection)) == 40 + syncs_before, "Milvus Lite shows them once: nothing is to be mended"
 
     for again in range(2):
-        with closing(connect(parse(conf).indexing)) as client:
+        with closing(connect(parse_config(conf).indexing)) as client:
             client.load_collection(collection)
             shown = client.query(collection, filter='_ab_stream != ""', output_fields=["id"])
             vector = list(FakeEmbedder().embed(["text 1"])[0])

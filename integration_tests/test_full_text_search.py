@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.commands import check_configuration, write_stream
-from destination_milvus.config import parse
+from destination_milvus.check import check_configuration
+from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
-from destination_milvus.sync import Limits
+from destination_milvus.flow.batch import BatchLimits
+from destination_milvus.write import write_stream
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import catalog, entities, record, state, stream, write
 
@@ -78,11 +79,11 @@ def test_rows_that_are_written_again_keep_their_words(lite: Backend) -> None:
     conf = config(lite, processing=processing, indexing={"full_text_search": True})
     collection = conf["indexing"]["collection"]
     long = " ".join(f"word{number}" for number in range(30))
-    one_by_one = Limits(states=1)
+    one_by_one = BatchLimits(states=1)
 
     def sync(*data: dict[str, Any]) -> None:
         lines = "".join(line + "\n" for row in data for line in (record(row), state(1)))
-        write_stream(parse(conf), TICKETS, io.BytesIO(lines.encode()), lambda _: None, limits=one_by_one)
+        write_stream(parse_config(conf), TICKETS, io.BytesIO(lines.encode()), lambda _: None, limits=one_by_one)
 
     sync({"id": 1, "text": long, "sparse": "mine"}, {"id": 2, "text": long + " gone"})
     assert sorted(by_words(lite, collection, "word29")) == [1, 2]

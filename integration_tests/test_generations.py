@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from destination_milvus import store
-from destination_milvus.identity import chunk_key
+from destination_milvus.digests import chunk_key
+from destination_milvus.fields import CHUNK, RECORD_ID, STREAM
+from destination_milvus.milvus import keyed
+from destination_milvus.milvus.filters import literal, records_filter
 from destination_milvus.model import RecordKey
-from destination_milvus.rows import CHUNK, RECORD_ID, STREAM, literal, records_filter
 from integration_tests.connector import catalog, record, state, status, stream
 from integration_tests.shared import PLACES, Outcome, SharedCollection, places, shared_collection
 
@@ -206,8 +207,8 @@ def test_a_sweep_takes_every_row_that_no_head_of_today_vouches_for(
 
     Three rows a page: what stays is found by every query, and the sweep has to get past it.
     """
-    monkeypatch.setattr(store, "ROWS_PAGE", 3)
-    monkeypatch.setattr(store, "EMBEDDED_ROWS_PAGE", 3)
+    monkeypatch.setattr(keyed, "ROWS_PAGE", 3)
+    monkeypatch.setattr(keyed, "EMBEDDED_ROWS_PAGE", 3)
     long = {number: "\n".join(f"{number} chunk {chunk}" for chunk in range(4)) for number in range(10)}
 
     def refresh(generation: int, *, keyed: bool, texts: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from destination_milvus.rows import CHUNK
+from destination_milvus.fields import CHUNK
 from integration_tests.backends import Backend, config, make_auto_id_collection
 from integration_tests.connector import catalog, entities, record, state, stream, write
 from integration_tests.milvus_calls import Call, Failed, intercept

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from destination_milvus.commands import check_configuration
+from destination_milvus.check import check_configuration
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ModelMismatch
 from integration_tests import openai_endpoint

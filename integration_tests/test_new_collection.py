@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from destination_milvus import store
-from destination_milvus.columns import NO_COLUMNS
-from destination_milvus.config import parse
+from destination_milvus.config.models import parse_config
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError
+from destination_milvus.milvus import connection
+from destination_milvus.milvus.columns import NO_COLUMNS
+from destination_milvus.milvus.open import create_collection
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, entities, record, state, stream, write
 
@@ -39,10 +40,10 @@ def test_a_record_that_comes_again_in_a_first_sync_is_looked_up(backend: Backend
 def test_a_creation_that_was_interrupted_is_completed(backend: Backend) -> None:
     """The process died between the collection and its indexes."""
     conf = config(backend)
-    parsed = parse(conf)
+    parsed = parse_config(conf)
     model = create_embedder(parsed.embedding, parsed.advanced)
-    client = store.connect(parsed.indexing)
-    store.create_collection(client, parsed, dimensions=model.dimensions, model=model.identity, choice=NO_COLUMNS)
+    client = connection.connect(parsed.indexing)
+    create_collection(client, parsed, model, NO_COLUMNS)
     client.close()
     backend.release()
     write(conf, TICKETS, [record({"id": 1, "subject": "Printer"}), state(1)])

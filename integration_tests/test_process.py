@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.config import parse
-from destination_milvus.store import connect
+from destination_milvus.config.models import parse_config
+from destination_milvus.milvus.connection import connect
 from integration_tests.backends import Backend, config
 from integration_tests.certificates import Authority
 from integration_tests.connector import (
@@ -195,7 +195,7 @@ def test_credentials_databases_and_tls_of_a_server(tmp_path: Path) -> None:
 
 def _make_reader(root: dict[str, Any]) -> dict[str, str]:
     """A user who may look at the collection and not write to it."""
-    with closing(connect(parse(root).indexing)) as client:
+    with closing(connect(parse_config(root).indexing)) as client:
         client.create_user("reader", "Reader-1")
         client.create_role("readers")
         for kind, privilege in (

@@ -21,9 +21,11 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.config import parse, secrets_in, specification
+from destination_milvus.config.models import parse_config
+from destination_milvus.config.secrets import secrets_in
+from destination_milvus.config.specification import specification
 from destination_milvus.errors import ConfigError, TransientError
-from destination_milvus.store import connect
+from destination_milvus.milvus.connection import connect
 from integration_tests.backends import Backend, config
 from integration_tests.certificates import Authority
 from integration_tests.connector import Finished, catalog, record, run, state, status, stream
@@ -142,7 +144,7 @@ def test_a_secret_of_the_wrong_type_is_refused_and_not_quoted(path: tuple[str, .
     """The sentence names the option; the log would leave out what stands there, whatever its shape."""
     for value in WRONG:
         with pytest.raises(ConfigError, match=path[-1]) as caught:
-            parse(planted(path, value))
+            parse_config(planted(path, value))
         assert PLANTED not in caught.value.message
         assert "714" not in caught.value.message
         if value != {PLANTED: 1}:
@@ -301,7 +303,8 @@ def test_on_airbyte_cloud_only_https_and_authenticated_servers_are_reached(
     monkeypatch: pytest.MonkeyPatch, overrides: Mapping[str, Any], sentence: str
 ) -> None:
     """`check` and `write` refuse before anything is sent, and say which option is meant."""
-    from destination_milvus.commands import check_configuration, write_stream  # noqa: PLC0415 - 2 s
+    from destination_milvus.check import check_configuration  # noqa: PLC0415 - 2 s
+    from destination_milvus.write import write_stream  # noqa: PLC0415 - 2 s
 
     base = Backend("server", "https://127.0.0.1:9", {"mode": "token", "token": PLANTED})
     conf = config(base, **overrides)
@@ -309,7 +312,7 @@ def test_on_airbyte_cloud_only_https_and_authenticated_servers_are_reached(
     with pytest.raises(ConfigError, match=sentence):
         check_configuration(conf)
     with pytest.raises(ConfigError, match=sentence):
-        write_stream(parse(conf), TICKETS, Unread(), pytest.fail)
+        write_stream(parse_config(conf), TICKETS, Unread(), pytest.fail)
 
 
 class Unread:
@@ -383,7 +386,7 @@ def test_a_server_is_verified_without_being_asked_to(
         certificate, key = signer.issue("client")
         mutual = {**tls, "client_certificate": certificate, "client_key": key}
         try:
-            connect(parse(to(demanding, mutual)).indexing, timeout=3).close()
+            connect(parse_config(to(demanding, mutual)).indexing, timeout=3).close()
         except TransientError:
             return False
         return True

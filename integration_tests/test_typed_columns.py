@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.commands import check_configuration
+from destination_milvus.check import check_configuration
 from destination_milvus.errors import BadRecord, ConfigError
 from integration_tests.backends import Backend, config
 from integration_tests.connector import catalog, entities, record, stream, write

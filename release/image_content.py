@@ -38,7 +38,7 @@ def check() -> None:
     assert is_there(compiled), f"{compiled} is missing: each start would compile"
     command = ["destination-milvus", "--help"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    from destination_milvus.tokenizer import count_tokens  # noqa: PLC0415
+    from destination_milvus.documents.tokenizer import count_tokens  # noqa: PLC0415
 
     assert count_tokens("inside") == 1
     print("User 1000, console script and vocabulary inside; no compiler, no cache and no tool of the build.")

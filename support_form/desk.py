@@ -14,27 +14,25 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
-from destination_milvus import identity, milvus_errors, rows, store
-from destination_milvus.commands import write_stream
-from destination_milvus.config import Indexing
+from destination_milvus import digests
 from destination_milvus.embedding import create_embedder
-from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
+from destination_milvus.errors import CollectionMissing, ConfigError, DestinationError, ModelMismatch, TransientError
+from destination_milvus.milvus.address import described, is_embedded
+from destination_milvus.milvus.filters import records_filter
+from destination_milvus.milvus.reader import Reader, open_reader
 from destination_milvus.model import Embedder, Json, Refusal, Vector
+from destination_milvus.write import write_stream
 from support_form import search
 from support_form.customers import Customer
-from support_form.search import Article, Hit, Ticket
+from support_form.search import Article, Near, Ticket
 from support_form.settings import Settings
-
-if TYPE_CHECKING:
-    from pymilvus import MilvusClient
 
 logger = logging.getLogger("support_form")
 
@@ -133,7 +131,7 @@ class Desk:
                 self._config.embedding, self._config.advanced, deadline=EMBEDDING_DEADLINE
             )
         # closing a Milvus Lite database closes it for every thread: one at a time
-        embedded = store.is_embedded(self._config.indexing.host)
+        embedded = is_embedded(self._config.indexing.host)
         self._turn: AbstractContextManager[Any] = threading.Lock() if embedded else nullcontext()
 
     def require_open(self) -> None:
@@ -142,7 +140,7 @@ class Desk:
         Raises:
             DeskClosed: it could not.
         """
-        with explained(), self._collection():
+        with explained(), self._reading():
             pass
 
     def submit(self, case: Case, *, is_different: bool = False) -> Outcome:
@@ -155,19 +153,19 @@ class Desk:
         Raises:
             DeskClosed: it did not work, and may be tried again with the same case.
         """
-        with explained(), self._collection() as collection:
+        with explained(), self._reading() as records:
             vector = self._vector(case.text)
             organization = case.customer.organization_id
             if not is_different:
                 asked = search.open_tickets_filter(organization, but=case.number)
-                found = collection.nearest(vector, asked, search.TICKET_FIELDS)
+                found = records.nearest(vector, asked, search.TICKET_FIELDS)
                 tickets = search.same_problem(found, organization, self._thresholds.duplicate, MOST_TICKETS)
                 if tickets:
                     return AlreadyOpen(tickets)
             # before the ticket is stored: once it is, nothing may fail
-            found = collection.nearest(vector, search.articles_filter(), search.ARTICLE_FIELDS)
+            found = records.nearest(vector, search.articles_filter(), search.ARTICLE_FIELDS)
             articles = search.helpful(found, self._thresholds.article, MOST_ARTICLES)
-            number = self._free_number(case, collection)
+            number = self._free_number(case, records)
             self._store(ticket_of(case, number, datetime.now(timezone.utc)))
             return Received(number, articles)
 
@@ -177,10 +175,10 @@ class Desk:
             raise ConfigError(f"The embedding model refuses the text: {vector.reason}.")
         return vector
 
-    def _free_number(self, case: Case, collection: _Collection) -> int:
+    def _free_number(self, case: Case, records: _Records) -> int:
         """The case's own number, or another one where somebody else's ticket has it."""
         number = case.number
-        while (holder := collection.ticket(number)) is not None and not _is_same(holder, case):
+        while (holder := records.ticket(number)) is not None and not _is_same(holder, case):
             number = draw_number()
         return number
 
@@ -192,80 +190,35 @@ class Desk:
             raise TransientError("The ticket was not acknowledged.")
 
     @contextmanager
-    def _collection(self) -> Iterator[_Collection]:
+    def _reading(self) -> Iterator[_Records]:
         """The collection, found to be the right one and loaded; let go of afterwards."""
-        indexing = self._config.indexing
-        with self._turn:
-            if store.is_embedded(indexing.host) and not _database(indexing.host).exists():
-                raise _nothing_yet(indexing)  # connecting would create it
+        with self._turn, ExitStack() as visit:
             try:
-                client = self._connect()
-                try:
-                    yield self._checked(client)
-                finally:
-                    client.close()
-            except (DestinationError, DeskClosed):
+                reader = visit.enter_context(open_reader(self._config, self._embedder, timeout=CALL_TIMEOUT))
+            except CollectionMissing as error:
+                raise _nothing_yet(error) from error
+            except TransientError as error:
+                if is_embedded(self._config.indexing.host):
+                    raise _busy(self._config.indexing.host) from error
                 raise
-            except Exception as error:
-                raise milvus_errors.translated(error, indexing) from error
-            finally:
-                _release(indexing.host)
-
-    def _connect(self) -> MilvusClient:
-        indexing = self._config.indexing
-        try:
-            return store.connect(indexing, timeout=CALL_TIMEOUT)
-        except DestinationError as error:
-            if store.is_embedded(indexing.host):
-                raise _busy(indexing) from error
-            raise
-
-    def _checked(self, client: MilvusClient) -> _Collection:
-        found = store.find_collection(client, self._config)
-        if found is None:
-            raise _nothing_yet(self._config.indexing)
-        store.require_model(
-            found,
-            identity=self._embedder.identity,
-            dimensions=self._embedder.dimensions,
-            named=self._settings.embedding_model is not None,
-            is_empty=lambda: store.is_empty(client, found.name, self._config.indexing),
-        )
-        client.load_collection(found.name, timeout=CALL_TIMEOUT)
-        return _Collection(client, found)
+            yield _Records(reader)
 
 
 @dataclass(frozen=True, slots=True)
-class _Collection:
+class _Records:
     """The two questions that the desk asks."""
 
-    client: MilvusClient
-    collection: store.Collection
+    reader: Reader
 
-    def nearest(self, vector: Vector, condition: str, fields: Sequence[str]) -> list[Hit]:
+    def nearest(self, vector: Vector, condition: str, fields: Sequence[str]) -> list[Near]:
         """The records nearest to a vector among those of a condition, nearest first."""
-        [answer] = self.client.search(
-            self.collection.name,
-            data=[list(vector)],
-            anns_field=self.collection.layout.vector_field,
-            filter=condition,
-            limit=ROWS_SEARCHED,
-            output_fields=list(fields),
-            consistency_level="Strong",
-            timeout=CALL_TIMEOUT,
-        )
-        return search.hits(answer, self.collection.metric_type)
+        found = self.reader.search(vector, filter=condition, fields=fields, limit=ROWS_SEARCHED)
+        return search.nearest_rows(found, self.reader.collection.metric_type)
 
     def ticket(self, number: int) -> Mapping[str, Json] | None:
         """The stored ticket of a number."""
-        found = self.client.query(
-            self.collection.name,
-            filter=rows.records_filter(search.TICKETS, [identity.record_id(search.TICKETS, [number])]),
-            output_fields=["subject", "description", "organization_id"],
-            limit=1,
-            consistency_level="Strong",
-            timeout=CALL_TIMEOUT,
-        )
+        wanted = records_filter(search.TICKETS, [digests.record_id(search.TICKETS, [number])])
+        found = self.reader.query(wanted, ["subject", "description", "organization_id"], limit=1)
         return dict(found[0]) if found else None
 
 
@@ -301,37 +254,21 @@ def _is_same(stored: Mapping[str, Json], case: Case) -> bool:
     return (stored.get("subject"), stored.get("description"), stored.get("organization_id")) == said
 
 
-# --- Milvus Lite ------------------------------------------------------------------------------------------------------
-
-
-def _database(host: str) -> Path:
-    return Path(host).expanduser().resolve()
-
-
-def _release(host: str) -> None:
-    """Let go of a Milvus Lite database: a process would otherwise hold it to its end."""
-    if store.is_embedded(host):
-        from milvus_lite.server_manager import server_manager_instance  # noqa: PLC0415 - loaded by the first connection
-
-        server_manager_instance.release_server(str(_database(host)))
-
-
 # --- what went wrong, for the customer and for whoever runs the form --------------------------------------------------
 
 
-def _nothing_yet(indexing: Indexing) -> DeskClosed:
+def _nothing_yet(error: CollectionMissing) -> DeskClosed:
     return DeskClosed(
         "There is nothing to search yet",
-        f'{milvus_errors.described(indexing.host)} has no collection "{indexing.collection}". Run `make demo`, which '
-        "fills the demo's, or sync your own source into it; then try again.",
+        f"{error.named(VARIABLES)} Run `make demo`, which fills the demo's, or sync your own source; then try again.",
     )
 
 
-def _busy(indexing: Indexing) -> DeskClosed:
+def _busy(host: str) -> DeskClosed:
     return DeskClosed(
         "Our records are being updated",
-        f"{milvus_errors.described(indexing.host)} cannot be opened. It serves one process at a time: if the demo or "
-        "another sync is running, wait until it has ended, then try again.",
+        f"{described(host)} cannot be opened. It serves one process at a time: if the demo or another sync is running, "
+        "wait until it has ended, then try again.",
     )
 
 
@@ -342,7 +279,7 @@ def explained() -> Iterator[None]:
         yield
     except DestinationError as error:
         logger.warning("%s", error.message)
-        raise DeskClosed(_headline(error), _in_variables(error.message)) from error
+        raise DeskClosed(_headline(error), error.named(VARIABLES)) from error
 
 
 def _headline(error: DestinationError) -> str:
@@ -353,25 +290,15 @@ def _headline(error: DestinationError) -> str:
     return "We cannot reach our records right now"
 
 
-def _in_variables(message: str) -> str:
-    """The destination's sentence, which names its options, with the names of this form's variables."""
-    for option, variable in _VARIABLES:
-        message = message.replace(option, variable)
-    return message
-
-
-_VARIABLES = (
-    ("indexing.host", "MILVUS_URL"),
-    ("indexing.auth (token, or username and password)", "MILVUS_TOKEN (an API key, or user:password)"),
-    ("indexing.auth", "MILVUS_TOKEN"),
-    ("indexing.db", "MILVUS_DATABASE"),
-    ("indexing.collection", "MILVUS_COLLECTION"),
-    ("embedding.openai_key", "OPENAI_API_KEY"),
-    ("embedding.base_url", "OPENAI_BASE_URL"),
-    ("embedding.model", "EMBEDDING_MODEL"),
-    ("embedding.dimensions", "EMBEDDING_DIMENSIONS"),
-    (", then sync again", ", then try again"),
-    ("configure that model", "set EMBEDDING_MODEL to that model"),
-    ("configure the model that filled the collection", "set EMBEDDING_MODEL to the model that filled the collection"),
-    ("the configuration asks for", "EMBEDDING_MODEL asks for"),
-)
+VARIABLES = {
+    "indexing.host": "MILVUS_URL",
+    "indexing.auth": "MILVUS_TOKEN",
+    "indexing.db": "MILVUS_DATABASE",
+    "indexing.collection": "MILVUS_COLLECTION",
+    "embedding": "EMBEDDING_MODEL",
+    "embedding.model": "EMBEDDING_MODEL",
+    "embedding.openai_key": "OPENAI_API_KEY",
+    "embedding.base_url": "OPENAI_BASE_URL",
+    "embedding.dimensions": "EMBEDDING_DIMENSIONS",
+}
+"""What the form's environment calls the destination's options."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
 
-from destination_milvus.config import Config, parse
+from destination_milvus.config.models import Config, parse_config
 from destination_milvus.errors import ConfigError
 
 LOCAL_MODEL = "all-MiniLM-L6-v2"
@@ -105,7 +105,7 @@ class Settings(BaseModel):
             ConfigError: a value is not one that the destination takes, or a key is missing.
         """
         local = self.model == LOCAL_MODEL
-        return parse(
+        return parse_config(
             {
                 "embedding": {"mode": "local"} if local else self._openai(),
                 "processing": {**TEXT, **(LOCAL_CHUNKS if local else OPENAI_CHUNKS)},

@@ -10,26 +10,17 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-from destination_milvus.identity import chunk_key
+from destination_milvus.collection import Collection
+from destination_milvus.digests import chunk_key
+from destination_milvus.fields import CHUNK, CHUNKS, FINGERPRINT, GENERATION, PRIMARY_KEY, STREAM
+from destination_milvus.milvus.phases import Upserts, phases
+from destination_milvus.milvus.rows import is_vouched_for, record_of, stored_row
 from destination_milvus.model import PENDING, Document, Head, Json, Plan, RecordKey, Refusal, StoredRow, Vector
-from destination_milvus.phases import Upserts, phases
-from destination_milvus.rows import (
-    CHUNK,
-    CHUNKS,
-    FINGERPRINT,
-    GENERATION,
-    PRIMARY_KEY,
-    STREAM,
-    Layout,
-    is_vouched_for,
-    record_of,
-    stored_row,
-)
 
 DIMENSIONS = 4
 
-LAYOUT = Layout(key_field=PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
-LITE_LAYOUT = Layout(
+COLLECTION = Collection(key_field=PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text")
+LITE_COLLECTION = Collection(
     key_field=PRIMARY_KEY, auto_id=False, vector_field="vector", text_field="text", merges_upserts=True
 )
 
@@ -96,7 +87,7 @@ class FakeStore:
         self,
         entities: dict[str, Entity] | None = None,
         *,
-        layout: Layout = LAYOUT,
+        collection: Collection = COLLECTION,
         faults: Iterable[Fault] = (),
         rows_a_call: int = 1_000,
         watch: Callable[[FakeStore], None] = lambda _: None,
@@ -104,7 +95,7 @@ class FakeStore:
     ) -> None:
         """A store over `entities`; `watch` looks at it after every change, `pause` takes the time of a call."""
         self.entities: dict[str, Entity] = {} if entities is None else entities
-        self.layout = layout
+        self.collection = collection
         self.calls = 0
         self.writes = 0
         self.dead = False
@@ -128,14 +119,14 @@ class FakeStore:
                 for number in range(count):
                     raw = self.entities.get(chunk_key(key, number))
                     if raw is not None:
-                        stored.setdefault(key, {})[number] = stored_row(raw, self.layout)
+                        stored.setdefault(key, {})[number] = stored_row(raw, self.collection)
             return stored
 
     def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:
         """As `VectorStore.apply`: each phase whole before the next."""
-        for phase in phases(plan, vectors, self.layout):
+        for phase in phases(plan, vectors, self.collection):
             if isinstance(phase, Upserts):
-                self._write((str(entity[self.layout.key_field]), entity) for entity in phase.entities)
+                self._write((str(entity[self.collection.key_field]), entity) for entity in phase.entities)
             else:
                 self._write((key, None) for key in phase.primary_keys)
 
@@ -163,7 +154,7 @@ class FakeStore:
         with self._call():
             chunks = {record_of(row): row[CHUNKS] for row in self.entities.values() if row[CHUNK] == 0}
             rows = [(key, row) for key, row in self.entities.items() if stale(row)]
-        self._write([(key, None) for key, row in rows if not is_vouched_for(row, chunks, self.layout)])
+        self._write([(key, None) for key, row in rows if not is_vouched_for(row, chunks, self.collection)])
         return swept
 
     def _stale_heads(self, stream: str, stale: Callable[[Entity], bool]) -> list[Entity]:
@@ -211,7 +202,7 @@ class FakeStore:
         for key, entity in rows:
             if entity is None:
                 self.entities.pop(key, None)
-            elif self.layout.merges_upserts:
+            elif self.collection.merges_upserts:
                 self.entities[key] = {**self.entities.get(key, {}), **entity}
             else:
                 self.entities[key] = dict(entity)

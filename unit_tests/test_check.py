@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from destination_milvus import embedding
-from destination_milvus.commands import CHECK_DEADLINE, check_configuration
-from destination_milvus.config import Advanced, parse
+from destination_milvus.check import CHECK_DEADLINE, check_configuration
+from destination_milvus.config.models import Advanced, parse_config
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import TransientError
+from destination_milvus.retries import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def test_check_waits_seconds_for_an_embedding_service_and_a_sync_minutes(
         check_configuration(raw)
     assert {(timeout["connect"], timeout["read"]) for timeout in silence.timeouts} == {(2.5, 5.0)}
     silence.timeouts.clear()
-    embedder = create_embedder(parse(raw).embedding, Advanced())
+    embedder = create_embedder(parse_config(raw).embedding, Advanced())
     with pytest.raises(Exception, match="API key"):
         embedder.embed(["text"])
     embedder.close()
@@ -74,7 +74,7 @@ def test_check_does_not_wait_for_a_pause_that_is_longer_than_its_patience(
     status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A sync would; the sentence says how long."""
-    assert CHECK_DEADLINE < 6 < embedding.DEADLINE
+    assert CHECK_DEADLINE < 6 < Retries().deadline
     answer = httpx2.Response(status, headers={"retry-after": "6"})
     monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", lambda *_: answer)
     with pytest.raises(TransientError, match="after 1 attempt in 0 s: it asks to wait 6 s"):

@@ -15,11 +15,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from destination_milvus import chunking
-from destination_milvus.chunking import MAX_TEXT_BYTES, Chunker
-from destination_milvus.config import Language, Processing
+from destination_milvus.config.processing import Language, Processing
+from destination_milvus.documents import chunking
+from destination_milvus.documents.chunking import Chunker
+from destination_milvus.documents.tokenizer import count_tokens, encoding
+from destination_milvus.fields import MAX_VARCHAR_BYTES
 from destination_milvus.model import Document
-from destination_milvus.tokenizer import count_tokens, encoding
 
 # characters whose tokens and borders meet: letters that merge, digits that group by three, every kind of space,
 # punctuation that swallows line breaks, characters of one to four bytes, a token's worth of spaces
@@ -72,7 +73,7 @@ def test_every_chunk_holds_both_limits(
     chunks = chunker(size, overlap % size, **splitter).split(document(text, context))
     for chunk in chunks:
         assert count_tokens(chunk) <= size
-        assert len(chunk.encode()) <= MAX_TEXT_BYTES
+        assert len(chunk.encode()) <= MAX_VARCHAR_BYTES
         assert chunk.strip()
         assert chunk[0].strip()
 
@@ -86,7 +87,7 @@ def test_chunks_fit_a_narrow_column_and_nothing_is_lost(
     given_size = Processing.model_validate({"chunk_size": size * 20, "text_splitter": splitter})
     chunks = Chunker.configured(given_size, room).split(document(text * 5, context))
     assert all(len(chunk.encode()) <= room for chunk in chunks)
-    assert Chunker.configured(given_size, MAX_TEXT_BYTES) == Chunker.configured(given_size)
+    assert Chunker.configured(given_size, MAX_VARCHAR_BYTES) == Chunker.configured(given_size)
     if splitter.get("mode") == "separator" and "separators" not in splitter and not context.strip():
         assert without_space("".join(chunks)) == without_space(text * 5)
 
@@ -161,7 +162,7 @@ def test_text_of_few_bytes_is_not_counted_at_all() -> None:
     """Most tickets: a token has at least one byte, so the vocabulary is not even loaded."""
     program = (
         "import sys\n"
-        "from destination_milvus.chunking import Chunker\n"
+        "from destination_milvus.documents.chunking import Chunker\n"
         "from destination_milvus.model import Document\n"
         "document = Document(text=' Printer on fire ', context='HELP', metadata={}, emitted_at=0)\n"
         "assert Chunker(100).split(document) == ['HELP\\n\\nPrinter on fire']\n"
@@ -359,8 +360,8 @@ def test_separators_that_are_patterns_are_patterns() -> None:
 def test_langchain_is_imported_for_code_alone() -> None:
     program = (
         "import sys\n"
-        "from destination_milvus.chunking import Chunker\n"
-        "from destination_milvus.config import Processing\n"
+        "from destination_milvus.documents.chunking import Chunker\n"
+        "from destination_milvus.config.processing import Processing\n"
         "for mode in ('separator', 'markdown'):\n"
         "    Chunker.configured(Processing.model_validate({'chunk_size': 9, 'text_splitter': {'mode': mode}}))\n"
         "assert 'langchain_text_splitters' not in sys.modules\n"
@@ -411,7 +412,7 @@ def test_megabytes_without_a_word_are_split_within_the_limits(unit: str, repeats
     chunks = chunker(1000, 50).split(document(text))
     sample = [*chunks[:20], *chunks[-20:]]
     assert max(map(count_tokens, sample)) <= 1000
-    assert max(len(chunk.encode()) for chunk in chunks) <= MAX_TEXT_BYTES
+    assert max(len(chunk.encode()) for chunk in chunks) <= MAX_VARCHAR_BYTES
     assert min(map(len, map(without_space, chunks))) > 0
 
 
@@ -419,7 +420,7 @@ def test_bytes_limit_where_tokens_do_not() -> None:
     """128 spaces are one token: 8,191 tokens would be a megabyte."""
     text = ("x" + " " * 127) * 3000
     chunks = chunker(8191).split(document(text, "c" * 40_000))
-    assert max(len(chunk.encode()) for chunk in chunks) <= MAX_TEXT_BYTES
+    assert max(len(chunk.encode()) for chunk in chunks) <= MAX_VARCHAR_BYTES
     assert without_space("".join(chunk.split("\n\n")[1] for chunk in chunks)) == without_space(text)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.columns import NOTHING, Choice, Column, Fitted, choose, fitted
+from destination_milvus.collection import Column
+from destination_milvus.documents.columns import NOTHING, Fitted, fitted
+from destination_milvus.milvus.columns import ColumnChoice, choose_columns
 
 
 def column(kind: Any, **more: Any) -> Column:
@@ -17,9 +19,9 @@ def column(kind: Any, **more: Any) -> Column:
     return Column("f", kind, **more)
 
 
-def chosen(*schemas: Any, **sources: list[str]) -> Choice:
+def chosen(*schemas: Any, **sources: list[str]) -> ColumnChoice:
     """The column of the field `f`, which each stream has with one of these schemas."""
-    return choose(["f"], sources, [{"properties": {"f": schema}} for schema in schemas])
+    return choose_columns(["f"], sources, [{"properties": {"f": schema}} for schema in schemas])
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -126,7 +128,7 @@ def test_what_is_kept_can_be_packed(kind: Any, value: Any) -> None:
 def test_a_name_that_milvus_keeps_for_itself_stays_dynamic(name: str) -> None:
     """A server refuses the whole collection for it; other names are told apart by their case."""
     schema = {"properties": {name: {"type": "string"}, "timestamp": {"type": "string"}}}
-    made = choose([name, "timestamp"], {}, [schema])
+    made = choose_columns([name, "timestamp"], {}, [schema])
     assert [column.name for column in made.columns] == ["timestamp"]
     assert made.left_dynamic == (f'"{name}" (a name that Milvus keeps for itself)',)
 
@@ -147,7 +149,7 @@ def test_a_name_that_milvus_keeps_for_itself_stays_dynamic(name: str) -> None:
 )
 def test_the_type_of_a_field_is_that_of_its_streams(schemas: list[Any], kind: Any) -> None:
     """Nulls aside; an integer is a number where other streams have numbers."""
-    assert chosen(*schemas) == Choice((Column("f", kind),), ())
+    assert chosen(*schemas) == ColumnChoice((Column("f", kind),), ())
 
 
 @pytest.mark.parametrize(
@@ -167,12 +169,12 @@ def test_the_type_of_a_field_is_that_of_its_streams(schemas: list[Any], kind: An
     ],
 )
 def test_a_field_without_one_type_stays_dynamic_and_is_named(schemas: list[Any], told: str) -> None:
-    assert chosen(*schemas) == Choice((), (f'"f" ({told})',))
+    assert chosen(*schemas) == ColumnChoice((), (f'"f" ({told})',))
 
 
 def test_a_list_of_one_type_is_an_array() -> None:
     schema = {"type": ["null", "array"], "items": {"type": ["null", "string"]}}
-    assert chosen(schema) == Choice((Column("f", "ARRAY", "VARCHAR"),), ())
+    assert chosen(schema) == ColumnChoice((Column("f", "ARRAY", "VARCHAR"),), ())
 
 
 def test_the_type_is_looked_up_where_the_value_comes_from() -> None:
@@ -186,7 +188,7 @@ def test_the_type_is_looked_up_where_the_value_comes_from() -> None:
     }
     names = ["age", "name", "deep", "f", "f"]
     sources = {"age": ["user.age"], "name": ["user.name"], "deep": ["user.age.deep"]}
-    assert choose(names, sources, [schema, {}, {"properties": None}]) == Choice(
+    assert choose_columns(names, sources, [schema, {}, {"properties": None}]) == ColumnChoice(
         (Column("age", "INT64"), Column("name", "BOOL"), Column("f", "VARCHAR")),
         ('"deep" (in no stream of the catalog)',),
     )

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from destination_milvus.commit import Committed, Committer
 from destination_milvus.errors import BadRecord, TransientError
+from destination_milvus.fields import TEXT_HASH
+from destination_milvus.flow.commit import Committed, Committer
 from destination_milvus.model import Change, Delete, Document, RecordKey, StoredRow, Upsert
-from destination_milvus.rows import TEXT_HASH
 from unit_tests.fakes import BarChunker, CountingEmbedder, FakeStore, Fault, texts_of, vector_of
 
 KEYS = [RecordKey("s", f"s_{number}") for number in range(4)]

@@ -9,19 +9,13 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from destination_milvus import config
-from destination_milvus.config import (
-    Config,
-    FromFieldEmbedding,
-    LocalEmbedding,
-    NoAuth,
-    PasswordAuth,
-    SeparatorSplitter,
-    TokenAuth,
-    parse,
-    secrets_in,
-    specification,
-)
+from destination_milvus.config import embedding, indexing, models, processing
+from destination_milvus.config.embedding import FromFieldEmbedding, LocalEmbedding
+from destination_milvus.config.indexing import NoAuth, PasswordAuth, TokenAuth
+from destination_milvus.config.models import Config, parse_config
+from destination_milvus.config.processing import SeparatorSplitter
+from destination_milvus.config.secrets import secrets_in
+from destination_milvus.config.specification import specification
 from destination_milvus.errors import ConfigError
 
 SECRET = "s3cret-value"  # noqa: S105 - what must not be seen
@@ -119,13 +113,13 @@ EXISTING = {
 
 @pytest.mark.parametrize("raw", EXISTING.values(), ids=EXISTING.keys())
 def test_every_configuration_of_the_existing_connector_is_taken_by_models_and_form(raw: dict[str, Any]) -> None:
-    assert parse(raw).processing.chunk_size == raw["processing"]["chunk_size"]
+    assert parse_config(raw).processing.chunk_size == raw["processing"]["chunk_size"]
     jsonschema.Draft7Validator(SPECIFICATION).validate(raw)
 
 
 @pytest.mark.parametrize("raw", EXISTING.values(), ids=EXISTING.keys())
 def test_what_was_configured_is_what_is_read(raw: dict[str, Any]) -> None:
-    parsed = revealed(parse(raw).model_dump())
+    parsed = revealed(parse_config(raw).model_dump())
 
     def holds(part: Any, whole: Any) -> bool:
         if isinstance(part, dict):
@@ -142,7 +136,7 @@ def revealed(value: Any) -> Any:
 
 
 def test_what_is_not_said_means_what_it_always_meant() -> None:
-    parsed = parse(MINIMAL)
+    parsed = parse_config(MINIMAL)
     assert parsed.processing.text_splitter == SeparatorSplitter()
     assert parsed.processing.text_splitter.separator_texts == ("\n\n", "\n", " ", "")
     assert (parsed.processing.chunk_overlap, parsed.omit_raw_text) == (0, False)
@@ -172,7 +166,7 @@ def test_what_is_not_said_means_what_it_always_meant() -> None:
 )
 def test_null_is_as_good_as_nothing(path: str) -> None:
     """Terraform and PyAirbyte write out what was left empty."""
-    assert parse(changed(path, None)) == parse(MINIMAL)
+    assert parse_config(changed(path, None)) == parse_config(MINIMAL)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,7 @@ def test_null_is_as_good_as_nothing(path: str) -> None:
     ],
 )
 def test_a_mode_chooses_its_model(path: str, value: dict[str, Any], kind: type[BaseModel]) -> None:
-    parsed = parse(changed(path, value))
+    parsed = parse_config(changed(path, value))
     assert kind in {type(parsed.embedding), type(parsed.indexing.auth)}
 
 
@@ -265,7 +259,7 @@ BEYOND_A_SCHEMA: list[tuple[str, object, str]] = [
 @pytest.mark.parametrize(("path", "value", "sentence"), BAD + BEYOND_A_SCHEMA)
 def test_a_wrong_option_is_named_with_what_it_may_be(path: str, value: object, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(changed(path, value))
+        parse_config(changed(path, value))
     message = caught.value.message
     assert message.startswith("The configuration is not valid: ")
     assert sentence in message
@@ -283,7 +277,7 @@ def test_words_are_not_searched_where_no_text_is_stored() -> None:
     """Full-text search without the text cannot be; the sentence names both options."""
     raw = {**changed("omit_raw_text", value=True), "indexing": {**INDEXING, "full_text_search": True}}
     with pytest.raises(ConfigError, match=r"is not valid: indexing\.full_text_search .* omit_raw_text .*\.$"):
-        parse(raw)
+        parse_config(raw)
 
 
 @pytest.mark.parametrize(
@@ -313,10 +307,10 @@ def test_fields_to_index_are_metadata(indexing: dict[str, Any], sentence: str) -
         ],
     }
     with pytest.raises(ConfigError) as caught:
-        parse(raw)
+        parse_config(raw)
     assert sentence in caught.value.message
     raw["indexing"] = {**INDEXING, "indexed_metadata_fields": ["user_name", "status"], "partition_key": "org.id"}
-    parsed = parse(raw)
+    parsed = parse_config(raw)
     assert parsed.processing.sources == {"user_name": ["user.name"]}
     assert parsed.indexing.partition_field == "org.id"
 
@@ -325,26 +319,26 @@ def test_fields_to_index_are_metadata(indexing: dict[str, Any], sentence: str) -
 def test_the_field_of_the_words_is_nobody_elses(option: str) -> None:
     """Two fields of one name cannot be; where no words are searched the name is free."""
     raw = changed(f"indexing.{option}", "sparse")
-    parse(raw)
+    parse_config(raw)
     raw["indexing"]["full_text_search"] = True
     with pytest.raises(ConfigError, match='in the field "sparse": give vector_field and text_field other names'):
-        parse(raw)
+        parse_config(raw)
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        parse({"processing": {"chunk_size": 0}, "indexing": INDEXING})
+        parse_config({"processing": {"chunk_size": 0}, "indexing": INDEXING})
     assert "embedding is missing; processing.chunk_size must be at least 1." in caught.value.message
 
 
 @pytest.mark.parametrize("raw", [[], None, "text"])
 def test_a_configuration_that_is_no_object_is_refused(raw: Any) -> None:
     with pytest.raises(ConfigError, match="it must be an object"):
-        parse(raw)
+        parse_config(raw)
 
 
 def test_tls_takes_a_certificate_together_with_its_key() -> None:
-    tls = parse(changed("indexing.tls", {"client_certificate": "c", "client_key": SECRET})).indexing.tls
+    tls = parse_config(changed("indexing.tls", {"client_certificate": "c", "client_key": SECRET})).indexing.tls
     assert tls is not None
     assert tls.client_key.get_secret_value() == SECRET
 
@@ -354,7 +348,7 @@ def test_tls_takes_a_certificate_together_with_its_key() -> None:
 
 @pytest.mark.parametrize("raw", EXISTING.values(), ids=EXISTING.keys())
 def test_secrets_are_in_no_text_of_a_configuration(raw: dict[str, Any]) -> None:
-    parsed = parse(raw)
+    parsed = parse_config(raw)
     assert SECRET not in repr(parsed) + str(parsed) + parsed.model_dump_json()
 
 
@@ -365,7 +359,7 @@ def test_secrets_are_in_no_error(path: str, wrap: Any) -> None:
     raw = changed(path, wrap(SECRET))
     raw["processing"] = {"chunk_size": SECRET}
     with pytest.raises(ConfigError) as caught:
-        parse(raw)
+        parse_config(raw)
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__, "pydantic's error must not be printed below it"
 
@@ -435,8 +429,9 @@ def secret_fields(model: type[BaseModel]) -> Iterator[str]:
 
 
 def test_every_secret_and_nothing_else_is_marked_as_one() -> None:
-    models = [found for found in vars(config).values() if isinstance(found, type) and issubclass(found, BaseModel)]
-    expected = {name for model in models for name in secret_fields(model)}
+    parts = [part for module in (embedding, processing, indexing, models) for part in vars(module).values()]
+    every = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+    expected = {name for model in every for name in secret_fields(model)}
     marked = {path.rpartition(".")[2] for path, node in properties(SPECIFICATION) if node.get("airbyte_secret")}
     assert marked == expected == {"openai_key", "api_key", "cohere_key", "token", "password", "client_key"}
     assert all(node["airbyte_secret"] is True for node in nodes(SPECIFICATION) if "airbyte_secret" in node)
@@ -486,3 +481,35 @@ def test_secrets_are_found_wherever_they_stand() -> None:
 def test_what_is_no_secret_is_not_blotted_out(nothing: object) -> None:
     """Nulls, flags, blanks, and the default password of Milvus, which is also its name."""
     assert secrets_in({"indexing": {"auth": {"password": nothing}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "names_model", "addresses"),
+    [
+        (embedding.OpenAIEmbedding(openai_key="k"), False, {}),
+        (embedding.OpenAIEmbedding(openai_key="k", model="m", base_url="https://g"), True, {"base_url": "https://g"}),
+        (
+            embedding.AzureOpenAIEmbedding(openai_key="k", api_base="https://a", deployment="d"),
+            False,
+            {"api_base": "https://a"},
+        ),
+        (embedding.OpenAICompatibleEmbedding(base_url="http://t", dimensions=3), True, {"base_url": "http://t"}),
+        (embedding.CohereEmbedding(cohere_key="k"), False, {}),
+        (embedding.LocalEmbedding(), True, {}),
+    ],
+)
+def test_a_provider_says_where_texts_go_and_whether_its_model_is_named(
+    provider: embedding.Provider, names_model: bool, addresses: dict[str, str]
+) -> None:
+    """A default model may change, one that is named does not; on Airbyte Cloud each address must be encrypted."""
+    assert provider.names_model == names_model
+    assert provider.addresses == addresses
+
+
+def test_an_error_names_its_options_and_can_call_them_otherwise() -> None:
+    """A program with names of its own for the options reads the same sentence with them."""
+    with pytest.raises(ConfigError) as error:
+        parse_config(changed("processing.chunk_size", 0))
+    assert error.value.options == ("processing.chunk_size",)
+    assert "processing.chunk_size must be at least 1" in str(error.value)
+    assert "CHUNK_SIZE must be at least 1" in error.value.named({"processing.chunk_size": "CHUNK_SIZE"})

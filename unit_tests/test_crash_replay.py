@@ -20,19 +20,22 @@ import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
-from destination_milvus import identity
-from destination_milvus.commit import Committer
+from destination_milvus import digests
+from destination_milvus.collection import Collection
+from destination_milvus.digests import chunk_key
+from destination_milvus.documents.builder import DocumentBuilder
+from destination_milvus.documents.paths import FieldPath
 from destination_milvus.errors import DestinationError, TransientError
-from destination_milvus.identity import chunk_key
+from destination_milvus.fields import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, SYSTEM_FIELDS
+from destination_milvus.flow.batch import Batch, BatchLimits
+from destination_milvus.flow.commit import Committer
+from destination_milvus.flow.sync import Sync
 from destination_milvus.model import PENDING, Change, Delete, Document, RecordKey, Upsert, WriteMode
-from destination_milvus.reading import Inbox
-from destination_milvus.records import StreamName, StreamPlan
-from destination_milvus.rows import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, SYSTEM_FIELDS, Layout
-from destination_milvus.sync import Batch, Limits, Sync
-from destination_milvus.text import DocumentBuilder, FieldPath
+from destination_milvus.protocol.catalog import StreamName, StreamPlan
+from destination_milvus.protocol.inbox import Inbox
 from unit_tests.fakes import (
-    LAYOUT,
-    LITE_LAYOUT,
+    COLLECTION,
+    LITE_COLLECTION,
     BarChunker,
     CountingEmbedder,
     Crash,
@@ -97,7 +100,7 @@ def is_version(rows: dict[int, Entity], version: Version | None, generation: int
         list(texts_of(rows)) == texts
         and all(row["vector"] == vector_of(row["text"]) for row in rows.values())
         and all(metadata_of(row) == METADATA[version.metadata] for row in rows.values())
-        and head[FINGERPRINT] == identity.fingerprint(version.document(), generation, SHAPE)
+        and head[FINGERPRINT] == digests.fingerprint(version.document(), generation, SHAPE)
         and head[CHUNKS] == len(texts)
         and head[GENERATION] == generation
     )
@@ -125,7 +128,7 @@ class Reader:
             if isinstance(change, Upsert):
                 document = change.document
                 version = Version(document.text, METADATA.index(dict(document.metadata)))
-                fingerprint = identity.fingerprint(document, change.generation, SHAPE)
+                fingerprint = digests.fingerprint(document, change.generation, SHAPE)
                 self.fingerprints[fingerprint] = (version, change.generation)
 
     def __call__(self, store: FakeStore) -> None:
@@ -175,8 +178,8 @@ class Plan:
 class History:
     """A collection and its syncs."""
 
-    def __init__(self, layout: Layout, rows_a_call: int = 1_000) -> None:
-        self.layout = layout
+    def __init__(self, collection: Collection, rows_a_call: int = 1_000) -> None:
+        self.collection = collection
         self.rows_a_call = rows_a_call
         self.entities: dict[str, Entity] = {}
         self.reader = Reader()
@@ -193,7 +196,7 @@ class History:
             faults.append(Fault(cut.call, cut.applied, error))
         return FakeStore(
             self.entities,
-            layout=self.layout,
+            collection=self.collection,
             faults=faults,
             rows_a_call=self.rows_a_call,
             watch=self.reader,
@@ -346,7 +349,9 @@ SCALE = int(os.environ.get("CRASH_REPLAY_SCALE", "1"))
 """So many times the histories of an ordinary run: for campaigns of hours (and then with `-o timeout=0`)."""
 
 histories = st.tuples(
-    st.binary(min_size=200, max_size=200), st.sampled_from([LAYOUT, LITE_LAYOUT]), st.sampled_from([1, 2, 1_000])
+    st.binary(min_size=200, max_size=200),
+    st.sampled_from([COLLECTION, LITE_COLLECTION]),
+    st.sampled_from([1, 2, 1_000]),
 )
 
 
@@ -361,9 +366,9 @@ def lives_through(history: History, choices: Choices) -> None:
 
 @settings(max_examples=700 * SCALE, deadline=None)
 @given(histories)
-def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(drawn: tuple[bytes, Layout, int]) -> None:
-    source, layout, rows_a_call = drawn
-    lives_through(History(layout, rows_a_call), Choices(source))
+def test_after_any_crashes_the_collection_is_that_of_an_undisturbed_sync(drawn: tuple[bytes, Collection, int]) -> None:
+    source, collection, rows_a_call = drawn
+    lives_through(History(collection, rows_a_call), Choices(source))
 
 
 # --- one record: all of it --------------------------------------------------------------------------------------------
@@ -394,7 +399,7 @@ def interrupted(before: Version | None, wanted: Version | None) -> Iterator[dict
 
 def prepared(entities: dict[str, Entity], *versions: Version | None) -> History:
     """A collection whose reader knows these versions."""
-    history = History(LITE_LAYOUT)
+    history = History(LITE_COLLECTION)
     history.entities = entities
     history.reader.knows(change_of(ONE, version, 1) for version in versions)
     return history
@@ -439,7 +444,7 @@ BUILDER = DocumentBuilder(
     text_fields=(FieldPath.parse("text"),),
     metadata_fields=(FieldPath.parse("status"), FieldPath.parse("vip")),
     include_names=False,
-    reserved=LAYOUT.reserved,
+    reserved=COLLECTION.reserved,
 )
 
 
@@ -530,7 +535,7 @@ class ThreadedHistory(History):
             committer(store, self.embedder),
             dict.fromkeys(names, BUILDER),
             emit,
-            limits=Limits(records=plan.batch_size, batches_in_flight=3),
+            limits=BatchLimits(records=plan.batch_size, batches_in_flight=3),
             empty_streams=[name for name in names if not any(key.stream == name[0] for key in store.records())],
         )
         try:
@@ -549,9 +554,9 @@ class ThreadedHistory(History):
 
 @settings(max_examples=150 * SCALE, deadline=None)
 @given(histories)
-def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(drawn: tuple[bytes, Layout, int]) -> None:
-    source, layout, rows_a_call = drawn
-    lives_through(ThreadedHistory(layout, rows_a_call), Choices(source))
+def test_the_whole_sync_with_batches_in_flight_survives_any_crashes(drawn: tuple[bytes, Collection, int]) -> None:
+    source, collection, rows_a_call = drawn
+    lives_through(ThreadedHistory(collection, rows_a_call), Choices(source))
 
 
 @dataclass(frozen=True)
@@ -614,8 +619,8 @@ FULL_TEXTS = tuple(text for text in TEXTS if text)
 class ChangingHistory:
     """A stream through syncs of every mode, by keys and without, whole, cut off and with a source that fails."""
 
-    def __init__(self, layout: Layout, rows_a_call: int) -> None:
-        self.layout, self.rows_a_call = layout, rows_a_call
+    def __init__(self, collection: Collection, rows_a_call: int) -> None:
+        self.collection, self.rows_a_call = collection, rows_a_call
         self.entities: dict[str, Entity] = {}
         self.generation = 0
 
@@ -643,7 +648,7 @@ class ChangingHistory:
         """The collection as a new process sees it."""
         error = None if cut is None or cut.error is None else cut.error("cut")
         faults = [] if cut is None else [Fault(cut.call, cut.applied, error)]
-        return FakeStore(self.entities, layout=self.layout, faults=faults, rows_a_call=self.rows_a_call)
+        return FakeStore(self.entities, collection=self.collection, faults=faults, rows_a_call=self.rows_a_call)
 
     def sync(self, era: Era, store: FakeStore) -> None:
         """One process."""
@@ -653,7 +658,7 @@ class ChangingHistory:
             committer(store, CountingEmbedder()),
             {name: BUILDER},
             lambda _: None,
-            limits=Limits(records=2, batches_in_flight=2),
+            limits=BatchLimits(records=2, batches_in_flight=2),
         )
         sync.run(Inbox(era.input()))
 
@@ -689,10 +694,10 @@ class ChangingHistory:
 
 @settings(max_examples=300 * SCALE, deadline=None)
 @given(histories)
-def test_nothing_is_stale_or_lost_where_mode_key_and_generation_change(drawn: tuple[bytes, Layout, int]) -> None:
+def test_nothing_is_stale_or_lost_where_mode_key_and_generation_change(drawn: tuple[bytes, Collection, int]) -> None:
     """And where sources fail in between: only a sync that is complete takes anything out."""
-    source, layout, rows_a_call = drawn
-    history, choices = ChangingHistory(layout, rows_a_call), Choices(source)
+    source, collection, rows_a_call = drawn
+    history, choices = ChangingHistory(collection, rows_a_call), Choices(source)
     for _ in range(1 + choices(6)):
         era = Era.chosen(choices)
         note(str(era))
@@ -703,17 +708,17 @@ def test_a_cut_sync_and_its_replay_leave_the_very_rows_of_an_undisturbed_one() -
     """Row by row, not only in what a reader is promised."""
     log = tuple(zip(KEYS, map(Version, ("a|b|c", "b|a", "x|a|b|c", "a|a")), strict=True))
     plan = Plan(log, frozenset({1, 2}), batch_size=1, refresh=False, cuts=())
-    undisturbed = ThreadedHistory(LAYOUT)
+    undisturbed = ThreadedHistory(COLLECTION)
     undisturbed.run(plan)
     for call, applied in itertools.product(range(20), (0, 1, 2, -1)):
-        history = ThreadedHistory(LAYOUT)
+        history = ThreadedHistory(COLLECTION)
         history.run(replace(plan, cuts=(Cut(call, applied, Crash, 0, ()),)))
         assert history.entities == undisturbed.entities
 
 
 def test_the_reader_would_notice_each_broken_promise() -> None:
     """The watch itself, on collections that no commit leaves."""
-    history = History(LAYOUT)
+    history = History(COLLECTION)
     change = change_of(ONE, Version("a|b|c"), 1)
     history.reader.knows([change])
     committer(history.store(None), history.embedder).commit([change])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.config import specification
+from destination_milvus.config.specification import specification
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "integrations" / "destinations" / "milvus.md"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from destination_milvus import html as module
-from destination_milvus.html import MAX_DEPTH, MAX_GROWTH, MAX_QUOTES, markdown
-from destination_milvus.text import clean
+from destination_milvus.documents import html as module
+from destination_milvus.documents.html import MAX_DEPTH, MAX_GROWTH, MAX_QUOTES, markdown
+from destination_milvus.documents.text import clean
 
 
 def words(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from destination_milvus import identity
+from destination_milvus import digests
 from destination_milvus.model import Document, RecordKey
 
 COLLIDING = st.text('a_"\\[],01\0\ud800\udfffé ', max_size=5)
@@ -56,12 +56,12 @@ def as_text(part: float | Decimal) -> str:
 def test_keys_that_differ_have_record_ids_that_differ(one: list[Any], other: list[Any]) -> None:
     assume(len(one) == len(other))  # a stream has one primary key
     equal = as_texts(one) == as_texts(other)
-    assert (identity.record_id("s", one) == identity.record_id("s", other)) == equal
+    assert (digests.record_id("s", one) == digests.record_id("s", other)) == equal
 
 
 @given(KEYS)
 def test_a_record_id_can_be_stored_by_milvus(key: list[Any]) -> None:
-    record_id = identity.record_id("s", key)
+    record_id = digests.record_id("s", key)
     assert "\0" not in record_id
     record_id.encode()  # no lone surrogates
 
@@ -96,14 +96,14 @@ def test_a_record_id_can_be_stored_by_milvus(key: list[Any]) -> None:
     ],
 )
 def test_record_ids_stay_as_they_are_in_all_versions(key: list[Any], expected: str) -> None:
-    assert identity.record_id("tickets", key) == expected
+    assert digests.record_id("tickets", key) == expected
 
 
 @pytest.mark.parametrize(
     ("namespace", "expected"), [(None, "tickets"), ("", "tickets"), ("zendesk", "zendesk_tickets")]
 )
 def test_the_stream_identifier_is_airbytes(namespace: str | None, expected: str) -> None:
-    assert identity.stream_identifier("tickets", namespace) == expected
+    assert digests.stream_identifier("tickets", namespace) == expected
 
 
 ROWS = st.tuples(st.text("a1:_", max_size=4), st.text("a1:_", max_size=4), st.integers(0, 12))
@@ -115,7 +115,7 @@ ROWS = st.tuples(st.text("a1:_", max_size=4), st.text("a1:_", max_size=4), st.in
 def test_chunks_that_differ_have_primary_keys_that_differ(
     one: tuple[str, str, int], other: tuple[str, str, int]
 ) -> None:
-    keys = [identity.chunk_key(RecordKey(stream, record_id), number) for stream, record_id, number in (one, other)]
+    keys = [digests.chunk_key(RecordKey(stream, record_id), number) for stream, record_id, number in (one, other)]
     assert (keys[0] == keys[1]) == (one == other)
 
 
@@ -124,7 +124,7 @@ def test_text_hashes_differ_with_text_model_and_vector(
     one: tuple[str, str, bytes], other: tuple[str, str, bytes]
 ) -> None:
     """Also where only the border between the parts has moved."""
-    assert (identity.text_hash(*one) == identity.text_hash(*other)) == (one == other)
+    assert (digests.text_hash(*one) == digests.text_hash(*other)) == (one == other)
 
 
 DOCUMENT = Document("text", "context", {"b": 1, "a": [None, {"x": "é"}]}, 1, None)
@@ -133,43 +133,43 @@ DOCUMENT = Document("text", "context", {"b": 1, "a": [None, {"x": "é"}]}, 1, No
 @pytest.mark.parametrize(
     "other",
     [
-        identity.fingerprint(Document("text!", "context", DOCUMENT.metadata, 1), 1, "shape"),
-        identity.fingerprint(Document("textcontext", "", DOCUMENT.metadata, 1), 1, "shape"),
-        identity.fingerprint(Document("text", "context", {**DOCUMENT.metadata, "c": 1}, 1), 1, "shape"),
-        identity.fingerprint(Document("text", "context", DOCUMENT.metadata, 1, array("f", [1])), 1, "shape"),
-        identity.fingerprint(DOCUMENT, 2, "shape"),
-        identity.fingerprint(DOCUMENT, 1, "another shape"),
+        digests.fingerprint(Document("text!", "context", DOCUMENT.metadata, 1), 1, "shape"),
+        digests.fingerprint(Document("textcontext", "", DOCUMENT.metadata, 1), 1, "shape"),
+        digests.fingerprint(Document("text", "context", {**DOCUMENT.metadata, "c": 1}, 1), 1, "shape"),
+        digests.fingerprint(Document("text", "context", DOCUMENT.metadata, 1, array("f", [1])), 1, "shape"),
+        digests.fingerprint(DOCUMENT, 2, "shape"),
+        digests.fingerprint(DOCUMENT, 1, "another shape"),
     ],
     ids=["text", "border of text and context", "metadata", "vector", "generation", "shape"],
 )
 def test_the_fingerprint_changes_with(other: str) -> None:
-    assert identity.fingerprint(DOCUMENT, 1, "shape") != other
+    assert digests.fingerprint(DOCUMENT, 1, "shape") != other
 
 
 def test_the_fingerprint_ignores_the_order_of_metadata_and_the_time_of_emission() -> None:
     other = Document("text", "context", {"a": [None, {"x": "é"}], "b": 1}, 2)
-    assert identity.fingerprint(other, 1, "shape") == identity.fingerprint(DOCUMENT, 1, "shape")
+    assert digests.fingerprint(other, 1, "shape") == digests.fingerprint(DOCUMENT, 1, "shape")
 
 
 def test_row_fingerprints_change_with_text_metadata_and_shape() -> None:
     made = [("h", b"{}", "s"), ("i", b"{}", "s"), ("h", b"{1}", "s"), ("h", b"{}", "t"), ("h{", b"}", "s")]
-    assert len({identity.row_fingerprint(*parts) for parts in made}) == len(made)
+    assert len({digests.row_fingerprint(*parts) for parts in made}) == len(made)
 
 
 def test_shapes_are_equal_for_equal_parts_in_any_order_of_their_keys() -> None:
-    assert identity.shape("m", {"a": 1, "b": 2}) == identity.shape("m", {"b": 2, "a": 1})
-    assert identity.shape("m", {"a": 1}) != identity.shape("m", {"a": 2})
+    assert digests.row_format("m", {"a": 1, "b": 2}) == digests.row_format("m", {"b": 2, "a": 1})
+    assert digests.row_format("m", {"a": 1}) != digests.row_format("m", {"a": 2})
 
 
 PROGRAM = """
-from destination_milvus import identity
+from destination_milvus import digests
 from destination_milvus.model import Document, RecordKey
 document = Document("text", "context", {"b": 1, "a": [None, {"x": "é"}]}, 1, None)
-print(identity.chunk_key(RecordKey("tickets", "tickets_7"), 3))
-print(identity.text_hash("text", "openai/text-embedding-3-small/1536"))
-print(identity.row_fingerprint("hash", b"{}", "shape"))
-print(identity.fingerprint(document, 1, "shape"))
-print(identity.shape("model", 1, {"a": None}))
+print(digests.chunk_key(RecordKey("tickets", "tickets_7"), 3))
+print(digests.text_hash("text", "openai/text-embedding-3-small/1536"))
+print(digests.row_fingerprint("hash", b"{}", "shape"))
+print(digests.fingerprint(document, 1, "shape"))
+print(digests.row_format("model", 1, {"a": None}))
 """
 
 GOLDEN = [
@@ -203,4 +203,4 @@ def test_digests_are_the_same_in_every_process_and_release() -> None:
     ],
 )
 def test_canonical_json_sorts_keys_and_keeps_digits(value: object, expected: str) -> None:
-    assert identity.canonical_json(value) == expected
+    assert digests.canonical_json(value) == expected

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from destination_milvus.config import specification
+from destination_milvus.config.specification import specification
 from destination_milvus.embedding import cohere, openai_api
 
 ROOT = Path(__file__).parents[1]

@@ -7,10 +7,10 @@ import pymilvus.exceptions
 import pytest
 from pymilvus.exceptions import MilvusException
 
-from destination_milvus.config import Indexing, NoAuth
+from destination_milvus.config.indexing import Indexing, NoAuth
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
-from destination_milvus.milvus_errors import (
-    described,
+from destination_milvus.milvus.address import described
+from destination_milvus.milvus.errors import (
     is_collection_missing,
     is_denied,
     is_message_too_large,

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from destination_milvus import progress
-from destination_milvus.commit import Committed
 from destination_milvus.errors import BadRecord
-from destination_milvus.progress import Progress
+from destination_milvus.flow import progress
+from destination_milvus.flow.commit import Committed
+from destination_milvus.flow.progress import Progress
 
 LOGGER = "airbyte.sync"
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from destination_milvus.errors import InternalError
-from destination_milvus.protocol import Message, Record, State, StreamStatus, acknowledged, parse
+from destination_milvus.protocol.messages import Message, Record, State, StreamStatus, acknowledged, parse_line
 
 SECRET = "s3cret"  # noqa: S105 - content that no message may repeat
 
@@ -24,7 +24,7 @@ def record(**parts: Any) -> bytes:
 
 
 def parsed_state(state: dict[str, Any], **around: Any) -> State:
-    message = parse(line({"type": "STATE", "state": state, **around}), 1)
+    message = parse_line(line({"type": "STATE", "state": state, **around}), 1)
     assert isinstance(message, State)
     return message
 
@@ -51,7 +51,7 @@ def parsed_state(state: dict[str, Any], **around: Any) -> State:
 def test_a_record_is_read_with_whatever_its_source_makes_of_the_protocol(
     parts: dict[str, Any], expected: Record
 ) -> None:
-    assert parse(record(**parts), 1) == expected
+    assert parse_line(record(**parts), 1) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_record_is_read_with_whatever_its_source_makes_of_the_protocol(
     ids=lambda value: str(value)[:30],
 )
 def test_values_that_strict_json_refuses_or_rounds_are_kept(written: bytes, value: str) -> None:
-    message = parse(b'{"type":"RECORD","record":{"stream":"s","emitted_at":1,"data":{"v":%b}}}' % written, 1)
+    message = parse_line(b'{"type":"RECORD","record":{"stream":"s","emitted_at":1,"data":{"v":%b}}}' % written, 1)
     assert isinstance(message, Record)
     assert str(message.data["v"]) == value
 
@@ -86,7 +86,7 @@ def test_values_that_strict_json_refuses_or_rounds_are_kept(written: bytes, valu
 def test_a_number_too_deep_to_be_compared_is_read_exactly() -> None:
     """Orjson writes 254 levels, and reads more."""
     content = b'{"type":"RECORD","record":{"stream":"s","emitted_at":1,"data":{"v":%b}}}'
-    message = parse(content % (b"[" * 400 + b"1234567890123456.01" + b"]" * 400), 1)
+    message = parse_line(content % (b"[" * 400 + b"1234567890123456.01" + b"]" * 400), 1)
     assert isinstance(message, Record)
     value = message.data["v"]
     while isinstance(value, list):
@@ -113,7 +113,7 @@ numbers_as_written = st.tuples(
 def test_every_number_is_the_one_that_is_written(items: list[str], separator: str) -> None:
     """In whatever form, as long as it may be, beside whatever texts: what is read equals it, digit for digit."""
     content = f'{{"type":"RECORD","record":{{"stream":"s","emitted_at":1,"data":{{"v":[{separator.join(items)}]}}}}}}'
-    message = parse(content.encode(), 1)
+    message = parse_line(content.encode(), 1)
     assert isinstance(message, Record)
     for written, read in zip(items, message.data["v"], strict=True):
         if written.startswith('"'):
@@ -124,22 +124,22 @@ def test_every_number_is_the_one_that_is_written(items: list[str], separator: st
 
 @pytest.mark.parametrize("kind", ["LOG", "CONTROL", "SPEC", "DESTINATION_CATALOG", "WHAT_COMES_NEXT", None, 7])
 def test_messages_that_do_not_concern_a_destination_are_passed_over(kind: object) -> None:
-    assert parse(line({"type": kind, "record": 1}), 1) is None
+    assert parse_line(line({"type": kind, "record": 1}), 1) is None
 
 
 @pytest.mark.parametrize("trace", ["ERROR", "ESTIMATE", "ANALYTICS", None])
 def test_other_traces_are_passed_over(trace: object) -> None:
-    assert parse(line({"type": "TRACE", "trace": {"type": trace}}), 1) is None
+    assert parse_line(line({"type": "TRACE", "trace": {"type": trace}}), 1) is None
 
 
 @pytest.mark.parametrize("blank", [b"", b"  \t", b"\r"])
 def test_blank_lines_are_passed_over(blank: bytes) -> None:
-    assert parse(blank, 1) is None
+    assert parse_line(blank, 1) is None
 
 
 def test_a_stream_status_is_read() -> None:
     status = {"stream_descriptor": {"name": "s", "namespace": ""}, "status": "COMPLETE"}
-    message = parse(line({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": status}}), 1)
+    message = parse_line(line({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": status}}), 1)
     assert message == StreamStatus("s", None, "COMPLETE")
 
 
@@ -163,7 +163,7 @@ def test_a_stream_status_is_read() -> None:
 )
 def test_a_line_that_is_no_json_object_is_an_error_with_its_number_and_without_its_content(content: bytes) -> None:
     with pytest.raises(InternalError, match=r"^Line 17 of the input is not valid JSON") as caught:
-        parse(content, 17)
+        parse_line(content, 17)
     assert SECRET not in str(caught.value)
 
 
@@ -194,7 +194,7 @@ def test_a_line_that_is_no_json_object_is_an_error_with_its_number_and_without_i
 )
 def test_a_message_without_its_parts_is_an_error_with_its_number_and_without_its_content(message: object) -> None:
     with pytest.raises(InternalError, match=r"^Line 17 of the input is not a valid Airbyte message") as caught:
-        parse(line(message), 17)
+        parse_line(line(message), 17)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -221,7 +221,7 @@ def nearly_messages(draw: st.DrawFn) -> Any:
 def test_whatever_comes_is_a_message_or_nothing_or_an_internal_error(value: Any) -> None:
     content = value if isinstance(value, bytes) else line(value)
     with contextlib.suppress(InternalError):
-        message: Message | None = parse(content, 1)
+        message: Message | None = parse_line(content, 1)
         hash((getattr(message, "name", None), getattr(message, "namespace", None)))
 
 
@@ -298,7 +298,7 @@ def test_a_state_comes_back_with_its_id_and_every_key_nobody_knows() -> None:
 )
 def test_a_state_comes_back_byte_for_byte(came: bytes, leaves: bytes) -> None:
     """But for the counts, in the place of the `@`: numbers keep the digits and the form in which they came."""
-    state = parse(came, 1)
+    state = parse_line(came, 1)
     assert isinstance(state, State)
     assert acknowledged(state, records=2) == leaves.replace(b"@", b'"destinationStats":{"recordCount":2.0}')
 

@@ -17,8 +17,8 @@ import pytest
 from airbyte_cdk import models
 
 from destination_milvus.errors import ConfigError
-from destination_milvus.protocol import Record, State, StreamStatus, acknowledged, parse
-from destination_milvus.records import plan_streams
+from destination_milvus.protocol.catalog import plan_streams
+from destination_milvus.protocol.messages import Record, State, StreamStatus, acknowledged, parse_line
 
 HONOURED, RETURNED, IGNORED = "honoured", "returned as it came", "ignored"
 
@@ -251,7 +251,7 @@ def changed(message: Mapping[str, Any], path: tuple[str | int, ...], value: Any)
 
 def outcome(message: Mapping[str, Any]) -> Record | StreamStatus | tuple[Any, ...] | None:
     """What comes of a message; of a state whose it is."""
-    parsed = parse(json.dumps(message).encode(), 1)
+    parsed = parse_line(json.dumps(message).encode(), 1)
     return (State, parsed.stream) if isinstance(parsed, State) else parsed
 
 
@@ -356,7 +356,7 @@ def test_a_field_of_a_message_has_the_effect_that_was_decided(
     decision, _ = FIELDS[kind][name]
     other = changed(MESSAGES[base], path, value)
     assert (outcome(other) != outcome(MESSAGES[base])) == (decision == HONOURED)
-    parsed = parse(json.dumps(other).encode(), 1)
+    parsed = parse_line(json.dumps(other).encode(), 1)
     if isinstance(parsed, State):
         returned = json.loads(acknowledged(parsed, records=1))
         assert returned["state"].pop("destinationStats") == {"recordCount": 1.0}

@@ -12,10 +12,9 @@ from typing import BinaryIO
 
 import pytest
 
-from destination_milvus import reading
 from destination_milvus.errors import DestinationError, InternalError, TransientError
-from destination_milvus.protocol import Message, Record
-from destination_milvus.reading import Inbox
+from destination_milvus.protocol.inbox import BLOCK_BYTES, QUEUED_BLOCKS, Inbox
+from destination_milvus.protocol.messages import Message, Record
 
 PATIENCE = 10.0
 
@@ -186,19 +185,19 @@ def test_an_input_that_cannot_be_read_is_an_error_of_the_main_thread() -> None:
 
 def test_a_slow_destination_slows_the_source_down(pipe: Pipe) -> None:
     """The queue and the pipe hold a bounded number of blocks; then the source waits."""
-    blocks = 3 * reading.QUEUED_BLOCKS
+    blocks = 3 * QUEUED_BLOCKS
     written = []
 
     def source() -> None:
         for number in range(blocks):
-            pipe.write(line(number, reading.BLOCK_BYTES))
+            pipe.write(line(number, BLOCK_BYTES))
             written.append(number)
         pipe.end()
 
     inbox = Inbox(pipe.input)  # type: ignore[arg-type]
     pipe.in_background(source)
     settled(written)
-    assert len(written) <= reading.QUEUED_BLOCKS + 4
+    assert len(written) <= QUEUED_BLOCKS + 4
     assert ids(drained(inbox)) == list(range(blocks))
     assert len(written) == blocks
 

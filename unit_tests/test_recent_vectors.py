@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from destination_milvus.errors import TransientError
+from destination_milvus.flow.recent_vectors import RecentVectors
 from destination_milvus.model import Refusal
-from destination_milvus.recent_vectors import RecentVectors
 from unit_tests.fakes import CountingEmbedder, vector_of
 
 A_VECTOR = len(vector_of("a")) * vector_of("a").itemsize

@@ -6,7 +6,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from destination_milvus import identity
+from destination_milvus import digests
+from destination_milvus.flow.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without
 from destination_milvus.model import (
     PENDING,
     Change,
@@ -20,7 +21,6 @@ from destination_milvus.model import (
     StoredRow,
     Upsert,
 )
-from destination_milvus.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without
 from unit_tests.fakes import vector_of
 
 SHAPE = "shape"
@@ -30,7 +30,7 @@ METADATA: list[dict[str, object]] = [{}, {"status": "new"}, {"status": "solved",
 
 
 def hash_of(text: str) -> str:
-    return identity.text_hash(text, MODEL)
+    return digests.text_hash(text, MODEL)
 
 
 def document(pieces: str, metadata: int = 0, context: str = "", emitted_at: int = 0) -> Document:
@@ -44,13 +44,13 @@ def chunks_of(upsert: Upsert) -> tuple[Chunk, ...]:
 
 def stored_row(number: int, text: str, metadata: int = 0, fingerprint: str | None = None) -> StoredRow:
     if fingerprint is None:
-        fingerprint = identity.row_fingerprint(hash_of(text), identity.metadata_bytes(METADATA[metadata]), SHAPE)
+        fingerprint = digests.row_fingerprint(hash_of(text), digests.metadata_bytes(METADATA[metadata]), SHAPE)
     return StoredRow(number, hash_of(text), fingerprint, vector_of(text), {"text": text, **METADATA[metadata]})
 
 
 def stored_version(pieces: str, metadata: int = 0, generation: int = 1) -> tuple[Head, dict[int, StoredRow]]:
     """A record as a commit leaves it."""
-    fingerprint = identity.fingerprint(document(pieces, metadata), generation, SHAPE)
+    fingerprint = digests.fingerprint(document(pieces, metadata), generation, SHAPE)
     rows = {number: stored_row(number, text, metadata) for number, text in enumerate(pieces)}
     rows[0] = replace(rows[0], fingerprint=fingerprint)
     return Head(fingerprint, len(pieces)), rows

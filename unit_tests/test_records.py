@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.columns import Column
+from destination_milvus.collection import DEFAULT_COLLECTION, Collection, Column, own_bytes
+from destination_milvus.digests import metadata_bytes
+from destination_milvus.documents.builder import DocumentBuilder
+from destination_milvus.documents.paths import FieldPath
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
-from destination_milvus.identity import metadata_bytes
+from destination_milvus.fields import MAX_DYNAMIC_BYTES, META_CHANGES, SYSTEM_FIELDS
+from destination_milvus.flow.change import VectorField, change_of
 from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode
-from destination_milvus.protocol import Record
-from destination_milvus.records import KeyPath, StreamPlan, VectorField, change_of, plan_streams, resolved
-from destination_milvus.rows import MAX_DYNAMIC_BYTES, META_CHANGES, OWN_LAYOUT, SYSTEM_FIELDS, Layout, own_bytes
-from destination_milvus.text import DocumentBuilder, FieldPath
+from destination_milvus.protocol.catalog import KeyPath, StreamPlan, plan_streams, with_own_generation
+from destination_milvus.protocol.messages import Record
 
 ID = [["id"]]
 
@@ -70,7 +72,7 @@ def test_sync_modes_and_generations_become_plans(
 
 def test_an_overwrite_without_generations_counts_down_and_sweeps_the_rest() -> None:
     """Below zero, where no number of the platform's can meet its own."""
-    plan = resolved(plan_of("overwrite", primary_key=ID, cursor_field=["at"]), lowest_generation=-4)
+    plan = with_own_generation(plan_of("overwrite", primary_key=ID, cursor_field=["at"]), lowest_generation=-4)
     assert (plan.generation, plan.minimum_generation) == (-5, -5)
     assert (plan.identifier, plan.mode, plan.primary_key) == ("tickets", WriteMode.DEDUP, (("id",),))
     assert plan.protected == {"id", "at"}
@@ -254,28 +256,28 @@ def test_a_key_that_fills_a_row_alone_is_a_bad_record() -> None:
         change_of(record({"id": "k" * 65_500, "body": "b"}), dedup(), builder, "random", None)
 
 
-DYNAMIC = replace(OWN_LAYOUT, dynamic=SYSTEM_FIELDS | {"text"})
+DYNAMIC = replace(DEFAULT_COLLECTION, dynamic=SYSTEM_FIELDS | {"text"})
 """Of a collection without columns: all that a row holds beside key and vector shares one limit."""
 
 
-@pytest.mark.parametrize("layout", [DYNAMIC, replace(DYNAMIC, auto_id=True), replace(DYNAMIC, text_field=None)])
-def test_a_key_that_stands_in_a_row_twice_leaves_less_for_what_may_be_cut(layout: Layout) -> None:
+@pytest.mark.parametrize("collection", [DYNAMIC, replace(DYNAMIC, auto_id=True), replace(DYNAMIC, text_field=None)])
+def test_a_key_that_stands_in_a_row_twice_leaves_less_for_what_may_be_cut(collection: Collection) -> None:
     """In the metadata and, where it is no column, as the record's id: other metadata gives way, and then the record."""
-    builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}), layout=layout)
+    builder = DocumentBuilder(include_names=False, protected=frozenset({"id"}), collection=collection)
     change = change_of(record({"id": "k" * 20_000, "note": "n" * 50_000}), dedup(), builder, "random", None)
     assert isinstance(change, Upsert)
     metadata = change.document.metadata
     assert metadata["id"] == "k" * 20_000
     assert 15_000 < len(metadata["note"]) < 25_000
     assert metadata[META_CHANGES][0]["field"] == "note"
-    assert len(metadata_bytes(metadata)) + own_bytes(change.key, layout) <= MAX_DYNAMIC_BYTES
+    assert len(metadata_bytes(metadata)) + own_bytes(change.key, collection) <= MAX_DYNAMIC_BYTES
     with pytest.raises(BadRecord, match="leave too little"):
         change_of(record({"id": "k" * 32_700}), dedup(), builder, "random", None)
 
 
 def test_a_key_is_as_long_as_the_column_of_the_collection_takes() -> None:
     """In bytes, which a server counts."""
-    builder = DocumentBuilder(layout=replace(OWN_LAYOUT, record_id_bytes=256))
+    builder = DocumentBuilder(collection=replace(DEFAULT_COLLECTION, record_id_bytes=256))
     change_of(record({"id": "é" * 124}), dedup(), builder, "random", None)
     with pytest.raises(BadRecord, match="longer than the 256 bytes"):
         change_of(record({"id": "é" * 125}), dedup(), builder, "random", None)

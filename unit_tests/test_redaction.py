@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.config import secrets_in
+from destination_milvus.config.secrets import BLOT, MIN_ANYWHERE, redaction, secrets_in
 from destination_milvus.destination import DestinationMilvus
 from destination_milvus.errors import ConfigError
-from destination_milvus.redaction import BLOT, MIN_ANYWHERE, redaction
 from destination_milvus.run import LogHandler, Output, _trace
 
 SENTENCE = "Embedded 7 texts: x of tickets, axis x-ray, (x) and x."

@@ -7,24 +7,18 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.columns import Choice, Column
-from destination_milvus.config import Config, parse
-from destination_milvus.schema import (
-    Found,
-    Server,
-    computed_fields,
-    found_fields,
-    full_text_field,
-    new_partition_key,
-    schema_problems,
-    typed_columns,
-    warn_of_what_is_missing,
-)
+from destination_milvus.collection import Collection, Column
+from destination_milvus.config.models import Config, parse_config
+from destination_milvus.milvus.columns import ColumnChoice
+from destination_milvus.milvus.description import collection_of, computed_fields
+from destination_milvus.milvus.existing import schema_problems, warn_of_what_is_missing
+from destination_milvus.milvus.schema import full_text_field, new_partition_key, typed_columns
+from destination_milvus.milvus.server import Server
 
 
 def config(**indexing: object) -> Config:
     """A configuration with these keys of `indexing`."""
-    return parse(
+    return parse_config(
         {
             "embedding": {"mode": "fake"},
             "processing": {"chunk_size": 1000},
@@ -36,6 +30,11 @@ def config(**indexing: object) -> Config:
 def server(version: str, *, embedded: bool = False) -> Server:
     """A server of a version."""
     return Server("Milvus at h:19530", version, embedded=embedded)
+
+
+def collection(**parts: Any) -> Collection:
+    """A collection with these parts beside the usual fields."""
+    return Collection("pk", auto_id=False, vector_field="vector", text_field="text", name="c", **parts)
 
 
 @pytest.mark.parametrize(
@@ -67,14 +66,16 @@ def test_nobody_hears_of_a_search_that_nobody_wants(caplog: pytest.LogCaptureFix
     assert full_text_field(config(), server("v2.6.1")) is None
     assert full_text_field(config(), server("v2.3.5")) is None
     assert typed_columns(config(), server("v2.3.5"), CHOICE) == ()
-    warn_of_what_is_missing(config(), "c", Found(None, {}, None))
+    warn_of_what_is_missing(config(), collection())
     wanted = config(full_text_search=True, indexed_metadata_fields=["a"], partition_key="stream")
-    warn_of_what_is_missing(wanted, "c", Found("sparse", {"a": NUMBER}, "_ab_stream"))
+    warn_of_what_is_missing(
+        wanted, collection(full_text_field="sparse", columns={"a": NUMBER}, partition_key="_ab_stream")
+    )
     assert not caplog.messages
 
 
 NUMBER, LIST = Column("a", "INT64"), Column("b", "ARRAY", "VARCHAR")
-CHOICE = Choice((NUMBER, LIST), ('"c" (objects)',))
+CHOICE = ColumnChoice((NUMBER, LIST), ('"c" (objects)',))
 FIELDS = config(indexed_metadata_fields=["a", "b", "c"])
 
 
@@ -98,7 +99,7 @@ def test_columns_are_made_where_they_can_be_null_and_have_an_index(
 
 def test_a_choice_that_a_server_can_keep_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
     """Columns for all fields of the list: nothing to say."""
-    assert typed_columns(FIELDS, server("v2.5.0"), Choice((NUMBER,), ())) == (NUMBER,)
+    assert typed_columns(FIELDS, server("v2.5.0"), ColumnChoice((NUMBER,), ())) == (NUMBER,)
     assert not caplog.messages
 
 
@@ -124,13 +125,13 @@ def test_partitions_are_made_where_updated_rows_are_found(
 def test_each_option_that_a_collection_lacks_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     """One line an option, with what the collection has instead."""
     wanted = config(full_text_search=True, indexed_metadata_fields=["a", "b"], partition_key="namespace")
-    warn_of_what_is_missing(wanted, "c", Found(None, {"a": NUMBER}, "tenant"))
+    warn_of_what_is_missing(wanted, collection(columns={"a": NUMBER}, partition_key="tenant"))
     text, fields, partition = caplog.messages
     assert "indexing.full_text_search" in text
     assert "for b of indexing.indexed_metadata_fields" in fields
     assert 'partition key "tenant"' in partition
     caplog.clear()
-    warn_of_what_is_missing(config(partition_key="f"), "c", Found(None, {}, None))
+    warn_of_what_is_missing(config(partition_key="f"), collection())
     assert "without a partition key" in caplog.text
 
 
@@ -145,14 +146,15 @@ def test_the_columns_of_a_collection_are_read_from_its_description() -> None:
     """Also those that somebody else made: their types and limits, and whether they must have a value."""
     text, array, json_ = _Type("VARCHAR"), _Type("ARRAY"), _Type("JSON")
     fields = [
-        {"name": "pk", "type": text, "params": {"max_length": 32}},
+        {"name": "pk", "type": text, "params": {"max_length": 32}, "is_primary": True},
+        {"name": "vector", "type": _Type("FLOAT_VECTOR"), "params": {"dim": 4}},
         {"name": "status", "type": text, "params": {"max_length": "20"}, "nullable": True},
         {"name": "tenant", "type": _Type("INT64"), "params": {}, "is_partition_key": True},
         {"name": "level", "type": _Type("INT8"), "default_value": 3},
         {"name": "tags", "type": array, "element_type": text, "params": {"max_length": 9, "max_capacity": 4}},
         {"name": "more", "type": json_, "nullable": True},
     ]
-    found = found_fields({"fields": fields}, "text", {"pk"})
+    found = collection_of({"fields": fields}, config())
     assert found.partition_key == "tenant"
     assert found.full_text_field is None
     assert list(found.columns.values()) == [
@@ -243,12 +245,12 @@ def test_each_field_that_keeps_rows_out_is_named(description: dict[str, Any], wa
 def test_chunks_that_are_larger_than_the_column_of_the_text_are_told(caplog: pytest.LogCaptureFixture) -> None:
     """One line, and none where they fit or where no text is stored."""
     narrow = described(field("text", "VARCHAR", max_length=3_999))
-    warn_of_what_is_missing(config(), "c", found_fields(narrow, "text", set()))
+    warn_of_what_is_missing(config(), collection_of(narrow, config()))
     assert "about 4,000 bytes" in caplog.text
     assert "holds 3,999" in caplog.text
     caplog.clear()
-    warn_of_what_is_missing(config(), "c", found_fields(narrow, None, set()))
-    warn_of_what_is_missing(config(), "c", found_fields(described(), "text", set()))
+    warn_of_what_is_missing(config(), collection_of(narrow, OMITTED))
+    warn_of_what_is_missing(config(), collection_of(described(), config()))
     assert not caplog.messages
 
 
@@ -257,7 +259,21 @@ def test_a_collection_that_keeps_its_rows_makes_no_noise(
     given: dict[str, str] | None, seconds: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No property, or one that says never."""
-    found = found_fields(described(properties=given), "text", set())
+    found = collection_of(described(properties=given), config())
     assert found.ttl_seconds == seconds
-    warn_of_what_is_missing(config(), "c", found)
+    warn_of_what_is_missing(config(), found)
     assert not caplog.messages
+
+
+def test_a_collection_that_forgets_its_rows_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """One line with the property and its seconds."""
+    found = collection_of(described(properties={"collection.ttl.seconds": "86400"}), config())
+    warn_of_what_is_missing(config(), found)
+    [line] = caplog.messages
+    assert "86,400 seconds" in line
+    assert "collection.ttl.seconds" in line
+
+
+def test_a_text_that_may_be_null_can_be_left_out() -> None:
+    """An existing collection serves `omit_raw_text` where its text takes nulls."""
+    assert list(schema_problems(described({**TEXT, "nullable": True}), OMITTED)) == []

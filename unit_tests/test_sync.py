@@ -13,16 +13,21 @@ from typing import Any
 
 import pytest
 
-from destination_milvus.commit import Committed, Committer
+from destination_milvus.documents.builder import DocumentBuilder
+from destination_milvus.documents.paths import FieldPath
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, TransientError
+from destination_milvus.fields import GENERATION
+from destination_milvus.flow.absent import AbsentRecords
+from destination_milvus.flow.batch import Batch, BatchLimits
+from destination_milvus.flow.commit import Committed, Committer
+from destination_milvus.flow.states import Acknowledgement, StateCounts
+from destination_milvus.flow.sync import Sync
+from destination_milvus.flow.window import Window
 from destination_milvus.model import Change, Delete, Document, Head, RecordKey, Upsert, WriteMode
-from destination_milvus.protocol import Message, State, parse
-from destination_milvus.reading import Inbox
-from destination_milvus.records import StreamName, StreamPlan
-from destination_milvus.rows import GENERATION
-from destination_milvus.sync import AbsentRecords, Acknowledgement, Batch, Limits, StateCounts, Sync, Window
-from destination_milvus.text import DocumentBuilder, FieldPath
-from unit_tests.fakes import LAYOUT, BarChunker, CountingEmbedder, Crash, FakeStore, Fault, texts_of
+from destination_milvus.protocol.catalog import StreamName, StreamPlan
+from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.messages import Message, State, parse_line
+from unit_tests.fakes import COLLECTION, BarChunker, CountingEmbedder, Crash, FakeStore, Fault, texts_of
 
 PATIENCE = 10.0
 KEYS = [RecordKey("s", f"s_{number}") for number in range(5)]
@@ -55,17 +60,17 @@ def test_a_deletion_that_is_taken_back_is_an_upsert() -> None:
 @pytest.mark.parametrize(
     ("limits", "full"),
     [
-        (Limits(records=2), True),
-        (Limits(records=3), False),
-        (Limits(text_characters=6), True),
-        (Limits(text_characters=7), False),
-        (Limits(message_bytes=34), True),
-        (Limits(message_bytes=35), False),
-        (Limits(states=1), True),
-        (Limits(states=2), False),
+        (BatchLimits(records=2), True),
+        (BatchLimits(records=3), False),
+        (BatchLimits(text_characters=6), True),
+        (BatchLimits(text_characters=7), False),
+        (BatchLimits(message_bytes=34), True),
+        (BatchLimits(message_bytes=35), False),
+        (BatchLimits(states=1), True),
+        (BatchLimits(states=2), False),
     ],
 )
-def test_a_batch_is_full_by_records_or_text_or_bytes_or_states(limits: Limits, *, full: bool) -> None:
+def test_a_batch_is_full_by_records_or_text_or_bytes_or_states(limits: BatchLimits, *, full: bool) -> None:
     made = batch(upsert(KEYS[0], "abc"), upsert(KEYS[0], "abc"), Delete(KEYS[1]))
     made.add_state(Acknowledgement(State(b"", b"4444", None), 0, 0))
     assert made.is_full(limits) == full
@@ -73,12 +78,12 @@ def test_a_batch_is_full_by_records_or_text_or_bytes_or_states(limits: Limits, *
 
 def test_states_ride_in_a_batch_that_is_under_way_until_they_are_many_or_large() -> None:
     made = batch(upsert(KEYS[0]))
-    limits = Limits(states=3, message_bytes=10)
+    limits = BatchLimits(states=3, message_bytes=10)
     assert made.takes_states(limits)
     made.add_state(Acknowledgement(State(b"", b"1010101010", None), 0, 0))
     assert not made.takes_states(limits)
-    assert made.takes_states(Limits(states=2))
-    assert not made.takes_states(Limits(states=1))
+    assert made.takes_states(BatchLimits(states=2))
+    assert not made.takes_states(BatchLimits(states=1))
 
 
 def test_a_batch_of_nothing_is_none() -> None:
@@ -246,8 +251,8 @@ def test_a_record_refused_at_its_commit_moves_from_the_stored_to_the_rejected() 
 
 # --- the whole sync ---------------------------------------------------------------------------------------------------
 
-BUILDER = DocumentBuilder(text_fields=(FieldPath.parse("text"),), include_names=False, reserved=LAYOUT.reserved)
-SMALL = Limits(records=2, batches_in_flight=2)
+BUILDER = DocumentBuilder(text_fields=(FieldPath.parse("text"),), include_names=False, reserved=COLLECTION.reserved)
+SMALL = BatchLimits(records=2, batches_in_flight=2)
 
 
 def plan(name: str, *, mode: WriteMode = WriteMode.DEDUP, generation: int = 2, minimum: int = 0) -> StreamPlan:
@@ -275,7 +280,7 @@ def status(word: str, stream: str = "s") -> dict[str, Any]:
 
 
 def protocol_message(message: dict[str, Any]) -> Message:
-    parsed = parse(json.dumps(message).encode(), 1)
+    parsed = parse_line(json.dumps(message).encode(), 1)
     assert parsed is not None
     return parsed
 
@@ -292,7 +297,7 @@ class Run:
         store: FakeStore | None = None,
         *,
         plans: Sequence[StreamPlan] = (plan("s"),),
-        limits: Limits = SMALL,
+        limits: BatchLimits = SMALL,
         skip: bool = False,
         embedder: CountingEmbedder | None = None,
         empty: Sequence[str] = (),
@@ -357,7 +362,7 @@ def test_records_are_stored_and_states_come_back_in_order_with_their_counts() ->
 
 def test_states_of_streams_count_their_own_records() -> None:
     plans = [plan("s"), plan("t")]
-    run = Run(plans=plans, limits=Limits()).of(
+    run = Run(plans=plans, limits=BatchLimits()).of(
         record(1), record(1, stream="t"), record(2), state(1, stream="t"), state(2, stream="s"), record(3), state(3)
     )
     assert [stats["recordCount"] for stats in run.stats] == [1.0, 2.0, 1.0]
@@ -368,14 +373,14 @@ def test_an_empty_input_is_a_sync() -> None:
 
 
 def test_an_input_of_states_alone_gives_them_all_back_and_calls_nobody() -> None:
-    run = Run(limits=Limits(states=3, batches_in_flight=2)).of(*[state(number) for number in range(10)])
+    run = Run(limits=BatchLimits(states=3, batches_in_flight=2)).of(*[state(number) for number in range(10)])
     assert run.states == list(range(10))
     assert run.store.calls == 0
 
 
 def test_every_state_follows_what_came_before_it_however_small_the_batches() -> None:
     messages = [message for number in range(50) for message in (record(number % 7, f"t{number}"), state(number))]
-    run = Run(limits=Limits(records=1, batches_in_flight=3)).of(*messages)
+    run = Run(limits=BatchLimits(records=1, batches_in_flight=3)).of(*messages)
     assert run.states == list(range(50))
     assert run.stored == {f"s_{number % 7}": [f"t{number}"] for number in range(43, 50)}
 
@@ -412,7 +417,7 @@ def slowly(run: Run) -> Iterator[SlowSource]:
 
 
 def test_a_slow_source_gets_its_states_by_age() -> None:
-    run = Run(limits=Limits(age_seconds=0.05))
+    run = Run(limits=BatchLimits(age_seconds=0.05))
     with slowly(run) as source:
         source.send(as_lines([record(1), state(1)]))
         until(lambda: run.states == [1])
@@ -421,14 +426,14 @@ def test_a_slow_source_gets_its_states_by_age() -> None:
 
 
 def test_a_state_with_nothing_before_it_leaves_at_once() -> None:
-    run = Run(limits=Limits(age_seconds=3_600))
+    run = Run(limits=BatchLimits(age_seconds=3_600))
     with slowly(run) as source:
         source.send(as_lines([state(1)]))
         until(lambda: run.states == [1])
 
 
 def test_a_young_batch_waits_for_more() -> None:
-    run = Run(limits=Limits(age_seconds=3_600))
+    run = Run(limits=BatchLimits(age_seconds=3_600))
     with slowly(run) as source:
         source.send(as_lines([record(1), state(1)]))
         time.sleep(0.1)
@@ -440,14 +445,14 @@ def test_a_young_batch_waits_for_more() -> None:
 
 
 def test_an_input_that_breaks_off_commits_and_acknowledges_what_came_before() -> None:
-    run = Run(limits=Limits())
+    run = Run(limits=BatchLimits())
     run.fails(TransientError, "middle of line 4", record(1), state(1), record(2), end=b'{"type":"STATE","sta')
     assert run.states == [1]
     assert run.stored.keys() == {"s_1", "s_2"}
 
 
 def test_a_line_that_is_no_message_commits_what_came_before_and_nothing_after() -> None:
-    run = Run(limits=Limits())
+    run = Run(limits=BatchLimits())
     run.fails(InternalError, "Line 3", record(1), state(1), end=b"garbage\n" + as_lines([record(2), state(2)]))
     assert run.states == [1]
     assert run.stored.keys() == {"s_1"}
@@ -465,7 +470,7 @@ def test_a_record_of_no_known_stream_is_named() -> None:
 def test_no_state_leaves_after_a_failed_batch(error: BaseException, call: int) -> None:
     """Whatever the failure is and wherever it strikes; what left before it was durable."""
     store = FakeStore(faults=[Fault(call, 0, error)])
-    run = Run(store, limits=Limits(records=1, batches_in_flight=3))
+    run = Run(store, limits=BatchLimits(records=1, batches_in_flight=3))
     messages = [message for number in range(5) for message in (record(number, "a|b"), state(number))]
     run.fails(type(error), None, *messages)
     assert run.states == list(range(len(run.states)))
@@ -493,7 +498,7 @@ class Waiting(CountingEmbedder):
 
 def test_what_was_durable_before_a_failed_batch_is_acknowledged_although_the_input_broke_first() -> None:
     embedder = Waiting()
-    run = Run(embedder=embedder, limits=Limits(records=2, batches_in_flight=4))
+    run = Run(embedder=embedder, limits=BatchLimits(records=2, batches_in_flight=4))
 
     def source() -> bytes:
         assert embedder.failed.wait(PATIENCE)
@@ -518,7 +523,7 @@ def test_what_was_durable_before_a_failed_batch_is_acknowledged_although_the_inp
 
 def test_the_batch_at_hand_is_not_begun_once_a_commit_has_failed() -> None:
     embedder = Waiting()
-    run = Run(embedder=embedder, limits=Limits(records=1, batches_in_flight=1))
+    run = Run(embedder=embedder, limits=BatchLimits(records=1, batches_in_flight=1))
     run.fails(TransientError, "away", record(1, "fails"), record(2), record(3), state(1))
     assert run.stored == {}
     assert run.states == []
@@ -538,7 +543,7 @@ def test_a_failing_output_ends_the_sync() -> None:
 
 
 def test_a_bad_record_ends_the_sync_and_what_came_before_it_is_saved() -> None:
-    run = Run(limits=Limits())
+    run = Run(limits=BatchLimits())
     run.fails(BadRecord, 'Stream "s", a record without a key: it has no', record(1), state(1), record(None), record(2))
     assert run.stored.keys() == {"s_1"}
     assert run.states == [1]
@@ -560,7 +565,7 @@ def test_where_bad_records_are_skipped_they_are_counted_in_the_states_and_named_
 
 def test_a_sync_of_mostly_bad_records_is_stopped() -> None:
     messages = [record(None if number % 3 else number) for number in range(200)]
-    run = Run(skip=True, plans=[plan("s", minimum=2)], limits=Limits())
+    run = Run(skip=True, plans=[plan("s", minimum=2)], limits=BatchLimits())
     run.store.sweep = pytest.fail  # type: ignore[method-assign,assignment]
     run.fails(ConfigError, "133 of 200 records cannot be stored", *messages, state(1))
     assert len(run.stored) == 67, "what is good is stored"
@@ -569,7 +574,7 @@ def test_a_sync_of_mostly_bad_records_is_stopped() -> None:
 def test_no_state_leaves_behind_a_skipped_record_of_a_sync_that_is_stopped() -> None:
     """Once the configuration is mended those records come again. Refused by the model, after they were accepted."""
     embedder = CountingEmbedder(refused=frozenset({"no"}))
-    run = Run(skip=True, embedder=embedder, limits=Limits(records=10, batches_in_flight=4))
+    run = Run(skip=True, embedder=embedder, limits=BatchLimits(records=10, batches_in_flight=4))
     messages = [*map(record, range(10)), state(0)]
     for number in range(1, 14):
         messages += [*(record(number * 10 + unit, "no") for unit in range(10)), state(number)]
@@ -579,7 +584,7 @@ def test_no_state_leaves_behind_a_skipped_record_of_a_sync_that_is_stopped() -> 
 
 def test_skipped_records_are_rejected_in_the_states_that_waited_for_the_verdict() -> None:
     embedder = CountingEmbedder(refused=frozenset({"no"}))
-    run = Run(skip=True, embedder=embedder, limits=Limits(records=50, batches_in_flight=4))
+    run = Run(skip=True, embedder=embedder, limits=BatchLimits(records=50, batches_in_flight=4))
     messages = [record(number, "yes" if number % 3 else "no") for number in range(150)]
     run.of(*messages[:75], state(1), *messages[75:], state(2), record(1000))
     assert run.states == [1, 2]
@@ -707,7 +712,7 @@ def test_a_stream_with_skipped_records_is_not_swept(caplog: pytest.LogCaptureFix
 def test_a_state_rides_with_the_last_batch_when_nothing_came_since() -> None:
     """It would otherwise wait for the next records, and for their batch."""
     gate = threading.Event()
-    run = Run(limits=Limits(records=1, batches_in_flight=2, age_seconds=1000))
+    run = Run(limits=BatchLimits(records=1, batches_in_flight=2, age_seconds=1000))
     commit = run.sync._window._commit
     run.sync._window._commit = lambda changes: (gate.wait(30), commit(changes))[1]  # type: ignore[func-returns-value]
     handed_over = run.sync._batch

@@ -15,10 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from destination_milvus.columns import Column
-from destination_milvus.config import Processing
-from destination_milvus.rows import PARTITION
-from destination_milvus.text import DocumentBuilder, FieldChange, FieldPath, Partition, clean
+from destination_milvus.collection import Column
+from destination_milvus.config.processing import Processing
+from destination_milvus.documents.builder import DocumentBuilder
+from destination_milvus.documents.metadata import FieldChange
+from destination_milvus.documents.partition import Partition
+from destination_milvus.documents.paths import FieldPath
+from destination_milvus.documents.text import clean
+from destination_milvus.fields import PARTITION
 
 NAMES = st.text("a_.*\0\ud800é", max_size=3)
 TEXTS = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(["", "a, b", "x\r\ny", "\0", "😀"])
@@ -451,7 +455,7 @@ def test_no_field_is_lost_without_a_note(data: dict[str, Any]) -> None:
 def test_the_converter_is_imported_where_html_fields_are_set_alone() -> None:
     program = (
         "import sys\n"
-        "from destination_milvus.text import DocumentBuilder\n"
+        "from destination_milvus.documents.builder import DocumentBuilder\n"
         "assert DocumentBuilder().build({'body': '<b>x</b>'}, 0).document.text == 'body: <b>x</b>'\n"
         "assert 'html_to_markdown' not in sys.modules\n"
     )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from destination_milvus import tokenizer
+from destination_milvus.documents import tokenizer
 from destination_milvus.errors import InternalError
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=60)  # lone surrogates included
@@ -34,7 +34,7 @@ def test_tiktoken_itself_works_without_network() -> None:
         "import socket, tiktoken\n"
         "def refuse(*_): raise OSError('no network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from destination_milvus.tokenizer import encoding\n"
+        "from destination_milvus.documents.tokenizer import encoding\n"
         "loaded = encoding()\n"
         "assert tiktoken.get_encoding('cl100k_base') is loaded\n"
         "for model in ('text-embedding-3-small', 'text-embedding-3-large', 'text-embedding-ada-002'):\n"
@@ -45,7 +45,7 @@ def test_tiktoken_itself_works_without_network() -> None:
 
 def test_importing_the_module_does_not_import_tiktoken() -> None:
     """`spec` and `check` of other modes do not pay for it."""
-    program = "import sys, destination_milvus.tokenizer\nassert 'tiktoken' not in sys.modules"
+    program = "import sys, destination_milvus.documents.tokenizer\nassert 'tiktoken' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 

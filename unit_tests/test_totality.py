@@ -21,11 +21,11 @@ import pymilvus
 import pytest
 from pymilvus.exceptions import ErrorCode, MilvusException
 
-from destination_milvus.config import Indexing, NoAuth
+from destination_milvus.config.indexing import Indexing, NoAuth
 from destination_milvus.embedding import cohere, openai_api
 from destination_milvus.embedding.failures import RequestRefused
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
-from destination_milvus.milvus_errors import is_message_too_large, is_retryable, translated
+from destination_milvus.milvus.errors import is_message_too_large, is_retryable, translated
 from unit_tests.embedding.test_openai_api import NOT_FROM_EMBEDDINGS
 from unit_tests.test_milvus_errors import EXCEPTIONS, STATUSES
 

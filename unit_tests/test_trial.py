@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from destination_milvus import trial
 from destination_milvus.errors import ConfigError
-from destination_milvus.trial import Trial
+from destination_milvus.flow import trial
+from destination_milvus.flow.trial import Trial
 
 TICKETS, ARTICLES = ("tickets", "support"), ("articles", None)
 

@@ -12,8 +12,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.client.prepare import Prepare
 from pymilvus.exceptions import MilvusException
 
-from destination_milvus.store import _pack_by_columns
-from destination_milvus.upsert_request import NotPackable, fill
+from destination_milvus.milvus.upsert_request import NotPackable, fill, pack_by_columns
 
 TYPES = {"flag": DataType.BOOL, "number": DataType.INT64, "ratio": DataType.DOUBLE, "name": DataType.VARCHAR}
 COLUMNS = [
@@ -128,7 +127,7 @@ class Client:
 
 def test_pymilvus_packs_one_row_of_a_request_or_all_where_they_are_not_packed_here() -> None:
     connection = Connection()
-    _pack_by_columns(Client(connection))  # type: ignore[arg-type]
+    pack_by_columns(Client(connection))  # type: ignore[arg-type]
     assert connection._prepare_row_upsert_request("c", [ROW, ROW, ROW]).num_rows == 3
     assert connection.made == [1]
     with_list = {**ROW, "vector": [1.0, 2.0, 3.0]}
@@ -142,7 +141,7 @@ def test_the_installed_pymilvus_makes_its_requests_where_we_hook_in(tmp_path: An
     client = MilvusClient(str(tmp_path / "milvus.db"))
     try:
         assert callable(client._get_connection()._prepare_row_upsert_request)
-        _pack_by_columns(client)
+        pack_by_columns(client)
         schema = MilvusClient.create_schema(enable_dynamic_field=True)
         schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=3)
@@ -155,4 +154,4 @@ def test_the_installed_pymilvus_makes_its_requests_where_we_hook_in(tmp_path: An
 
 def test_a_pymilvus_that_makes_its_requests_elsewhere_is_left_alone() -> None:
     connection = object()
-    _pack_by_columns(Client(connection))  # type: ignore[arg-type]
+    pack_by_columns(Client(connection))  # type: ignore[arg-type]

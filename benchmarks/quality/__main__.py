@@ -10,7 +10,7 @@ from benchmarks.quality import converting, document, searching, sources
 from benchmarks.quality.sources import Pair
 from benchmarks.quality.variants import READ_WHOLE, VARIANTS
 from benchmarks.quality.vectors import RememberedVectors, configuration, serving
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.documents.tokenizer import count_tokens
 
 
 def main() -> int:

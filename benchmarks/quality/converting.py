@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.installing import pages, python_with, work_folder
 from benchmarks.quality import fidelity
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.documents.tokenizer import count_tokens
 
 HERE = Path(__file__).parent / "converters"
 ROOT = HERE.parents[2]

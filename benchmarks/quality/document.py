@@ -16,7 +16,7 @@ from benchmarks.installing import work_folder
 from benchmarks.quality import converting, searching
 from benchmarks.quality.sources import Pair, plain
 from benchmarks.quality.variants import VARIANTS
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.documents.tokenizer import count_tokens
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "search-quality.md"

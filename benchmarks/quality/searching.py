@@ -20,8 +20,8 @@ from benchmarks.installing import work_folder
 from benchmarks.quality import metrics
 from benchmarks.quality.sources import Pair
 from benchmarks.quality.variants import Search, Variant
-from destination_milvus import rows
-from destination_milvus.config import SPARSE_FIELD
+from destination_milvus import fields
+from destination_milvus.fields import SPARSE_FIELD
 from destination_milvus.model import Vector
 
 STREAM = "articles"
@@ -144,18 +144,18 @@ def _ranks(client: Any, search: Search, questions: Sequence[Question]) -> Iterat
     for start in range(0, len(questions), TOGETHER):
         asked = questions[start : start + TOGETHER]
         for question, hits in zip(asked, ask(client, asked), strict=True):
-            records = metrics.first_of_each(hit["entity"][rows.RECORD_ID] for hit in hits)
+            records = metrics.first_of_each(hit["entity"][fields.RECORD_ID] for hit in hits)
             yield metrics.rank(records, question.record_id)
 
 
 def _dense(client: Any, questions: Sequence[Question]) -> Any:
     vectors = [list(question.vector) for question in questions]
-    return client.search(STREAM, data=vectors, anns_field="vector", limit=FETCHED, output_fields=[rows.RECORD_ID])
+    return client.search(STREAM, data=vectors, anns_field="vector", limit=FETCHED, output_fields=[fields.RECORD_ID])
 
 
 def _words(client: Any, questions: Sequence[Question]) -> Any:
     texts = [question.text for question in questions]
-    return client.search(STREAM, data=texts, anns_field=SPARSE_FIELD, limit=FETCHED, output_fields=[rows.RECORD_ID])
+    return client.search(STREAM, data=texts, anns_field=SPARSE_FIELD, limit=FETCHED, output_fields=[fields.RECORD_ID])
 
 
 def _both(client: Any, questions: Sequence[Question], *, dense: int, k: int) -> Any:
@@ -167,7 +167,7 @@ def _both(client: Any, questions: Sequence[Question], *, dense: int, k: int) -> 
     by_vector = [AnnSearchRequest(data=vectors, anns_field="vector", param={}, limit=FETCHED) for _ in range(dense)]
     by_words = AnnSearchRequest(data=texts, anns_field=SPARSE_FIELD, param={}, limit=FETCHED)
     return client.hybrid_search(
-        STREAM, reqs=[*by_vector, by_words], ranker=RRFRanker(k), limit=FETCHED, output_fields=[rows.RECORD_ID]
+        STREAM, reqs=[*by_vector, by_words], ranker=RRFRanker(k), limit=FETCHED, output_fields=[fields.RECORD_ID]
     )
 
 

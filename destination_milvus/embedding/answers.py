@@ -39,7 +39,7 @@ def body(content: bytes, service: Service) -> Mapping[str, Json]:
     """The JSON object of an answer.
 
     Raises:
-        RetryLater: it is none.
+        Unavailable: it is none.
     """
     parsed = _parse(content)
     if not isinstance(parsed, Mapping):
@@ -53,7 +53,7 @@ def in_order(data: Json, count: int, service: Service) -> list[Json]:
     The API does not promise an order: `index` tells it. Servers that leave `index` out keep the order.
 
     Raises:
-        RetryLater: other than one item for each of `count` texts.
+        Unavailable: other than one item for each of `count` texts.
     """
     items = data if isinstance(data, list) and all(isinstance(item, Mapping) for item in data) else []
     if len(items) != count:
@@ -73,7 +73,7 @@ def vectors(embeddings: Json, count: int, dimensions: int, service: Service) -> 
     so that one text is refused.
 
     Raises:
-        RetryLater: other than `count` embeddings, or some that cannot be decoded.
+        Unavailable: other than `count` embeddings, or some that cannot be decoded.
         ConfigError: vectors of another length than `dimensions`.
     """
     if not isinstance(embeddings, Sequence) or len(embeddings) != count:

@@ -18,11 +18,12 @@ from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
 from destination_milvus.embedding.redirects import require_origin
-from destination_milvus.errors import ConfigError, InternalError
+from destination_milvus.errors import ConfigError, InternalError, option
 
 if TYPE_CHECKING:
-    from destination_milvus.config import Advanced, CohereEmbedding
-    from destination_milvus.embedding.retries import Retries
+    from destination_milvus.config.embedding import CohereEmbedding
+    from destination_milvus.config.models import Advanced
+    from destination_milvus.retries import Retries
 
 DEFAULT_MODEL = "embed-multilingual-v3.0"
 
@@ -31,7 +32,7 @@ ADDRESS = "https://api.cohere.com/v2/embed"
 SENTENCE_LENGTH = 300
 """Characters of an error message that are looked at."""
 
-COHERE = Service("Cohere", "embedding.cohere_key", "embedding.model", "the network and its proxies")
+COHERE = Service("Cohere", option("embedding.cohere_key"), option("embedding.model"), "the network and its proxies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ def cohere_embedder(
     if name in RETIRED_MODELS:
         raise ConfigError(
             f"Cohere retired {name} on {RETIRED_MODELS[name]}: nobody can embed with it any more, so that a collection "
-            f"with its vectors can be neither added to nor searched. Set embedding.model to {DEFAULT_MODEL} or another "
-            "current model, name another collection in indexing.collection, and sync everything into it."
+            f"with its vectors can be neither added to nor searched. Set {option('embedding.model')} to "
+            f"{DEFAULT_MODEL} or another current model, name another collection in {option('indexing.collection')}, "
+            "and sync everything into it."
         )
     model = KNOWN_MODELS.get(name)
     if model is None:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.answers import Answer
-from destination_milvus.embedding.failures import RequestRefused, RetryLater
+from destination_milvus.embedding.failures import RequestRefused, Unavailable
 from destination_milvus.embedding.packing import Limits, Piece, measure, pack
-from destination_milvus.embedding.retries import Retries, persist
 from destination_milvus.embedding.usage import Meter, Usage
 from destination_milvus.errors import ConfigError
 from destination_milvus.model import Refusal, Vector
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.retries import Retries, with_retries
 
 if TYPE_CHECKING:
     from destination_milvus.embedding.pace import Pace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("airbyte.embedding")
 
 Send: TypeAlias = Callable[[Sequence[str]], Answer]
-"""One request. Raises RetryLater, RequestRefused or ConfigError, and no foreign exception."""
+"""One request. Raises Unavailable, RequestRefused or ConfigError, and no foreign exception."""
 
 Results: TypeAlias = "dict[int, Vector | Refusal]"
 """By the position of the text."""
@@ -101,6 +101,11 @@ class EndpointEmbedder:
         return self._model.max_tokens
 
     @property
+    def chunk_tokens(self) -> int:
+        """As `MeteredEmbedder.chunk_tokens`."""
+        return self.max_tokens
+
+    @property
     def usage(self) -> Usage:
         """What was sent so far."""
         return self._meter.total
@@ -171,7 +176,7 @@ class EndpointEmbedder:
         texts = [piece.text for piece in batch]
         turns = [self._wait(texts, self._retries.deadline)]
         ends = time.monotonic() + self._retries.deadline
-        answer = persist(
+        answer = with_retries(
             lambda: self._attempt(texts, turns),
             self._retries,
             lambda: turns.append(self._wait(texts, ends - time.monotonic())),
@@ -186,7 +191,7 @@ class EndpointEmbedder:
         self._meter.add(requests=1)
         try:
             return self._send(texts)
-        except RetryLater as error:
+        except Unavailable as error:
             told = error.allowances
             tokens = _tokens(texts) if told.tokens else 0
             rates = told.rates(tokens)

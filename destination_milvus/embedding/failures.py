@@ -1,6 +1,6 @@
 """What an error answer of an embedding service means, told once for all providers.
 
-    RetryLater      the same request may succeed: limits, overload, lost connections, broken bodies
+    Unavailable     the same request may succeed: limits, overload, lost connections, broken bodies
     RequestRefused  something inside the request is at fault: a part of it may pass
     ConfigError     no request of this configuration can pass: key, model, quota, address
 
@@ -18,7 +18,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from destination_milvus.embedding.rates import UNTOLD, Allowances
-from destination_milvus.errors import ConfigError, TransientError
+from destination_milvus.errors import ConfigError
+from destination_milvus.retries import RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,19 +54,15 @@ class ErrorAnswer:
     """What it tells of its limits."""
 
 
-class RetryLater(TransientError):
+class Unavailable(RetryLater):
     """The same request may succeed if it is sent again."""
 
     def __init__(
         self, message: str, *, wait: float | None = None, attempts: int | None = None, allowances: Allowances = UNTOLD
     ) -> None:
-        super().__init__(message)
-        self.wait = wait
-        """Seconds the service asked for; None leaves it to the back-off."""
+        super().__init__(message, wait=wait, attempts=attempts)
         self.allowances = allowances
         """What the service tells of its limits, if one of them is why it refused."""
-        self.attempts = attempts
-        """Most times to try; None for as often as the deadline allows."""
 
 
 class RequestRefused(Exception):
@@ -129,7 +126,7 @@ _SAYABLE_CODE = re.compile(r"[A-Za-z_.]{1,48}|\d{1,5}")
 
 
 def failure(answer: ErrorAnswer, service: Service) -> Exception:
-    """The exception to raise for an error answer: RetryLater, RequestRefused or ConfigError."""
+    """The exception to raise for an error answer: Unavailable, RequestRefused or ConfigError."""
     label = _label(answer)
     if _about_quota(answer):
         return ConfigError(
@@ -141,28 +138,28 @@ def failure(answer: ErrorAnswer, service: Service) -> Exception:
     if answer.status in _RETRIED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
         told = answer.allowances if limited else UNTOLD
-        return RetryLater(_temporary(answer, service, label), wait=answer.wait, allowances=told)
+        return Unavailable(_temporary(answer, service, label), wait=answer.wait, allowances=told)
     if answer.status in _ABOUT_THE_REQUEST and not _is_global(answer):
         return RequestRefused(_refusal(answer, label))
     return ConfigError(_mistake(answer, service, label))
 
 
-def no_connection(service: Service) -> RetryLater:
+def no_connection(service: Service) -> Unavailable:
     """The service was not reached, or hung up."""
-    return RetryLater(
+    return Unavailable(
         f"{service.name} cannot be reached, or the connection broke off: "
         f"check {service.address}, the network and its proxies."
     )
 
 
-def no_answer(service: Service) -> RetryLater:
+def no_answer(service: Service) -> Unavailable:
     """The service did not answer within the timeout."""
-    return RetryLater(f"{service.name} did not answer in time.")
+    return Unavailable(f"{service.name} did not answer in time.")
 
 
-def broken_answer(service: Service, what: str) -> RetryLater:
+def broken_answer(service: Service, what: str) -> Unavailable:
     """The service said yes, and sent something that is no answer; `what` says so without quoting it."""
-    return RetryLater(
+    return Unavailable(
         f"{service.name} sent {what} instead of embeddings: if this goes on, check {service.address}.",
         attempts=BROKEN_ANSWER_ATTEMPTS,
     )

@@ -50,6 +50,11 @@ class FakeEmbedder:
         return MAX_TOKENS
 
     @property
+    def chunk_tokens(self) -> int:
+        """As `MeteredEmbedder.chunk_tokens`."""
+        return self.max_tokens
+
+    @property
     def usage(self) -> Usage:
         """Calls of `embed` count as requests: they stand for those of a service."""
         return self._meter.total

@@ -10,7 +10,7 @@ from destination_milvus.errors import InternalError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from destination_milvus.config import FromFieldEmbedding
+    from destination_milvus.config.embedding import FromFieldEmbedding
     from destination_milvus.model import Refusal, Vector
 
 MAX_TOKENS = 2**31 - 1
@@ -40,6 +40,11 @@ class FieldEmbedder:
     def max_tokens(self) -> int:
         """As good as unlimited."""
         return MAX_TOKENS
+
+    @property
+    def chunk_tokens(self) -> int:
+        """As `MeteredEmbedder.chunk_tokens`."""
+        return self.max_tokens
 
     @property
     def usage(self) -> Usage:

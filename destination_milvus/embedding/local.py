@@ -44,6 +44,9 @@ MAX_TOKENS = 256
 """Wordpieces, the two that mark beginning and end included: what the model was trained on (its model card).
 The model reads no further: the rest of a longer text does not count."""
 
+CHUNK_TOKENS = 200
+"""Of cl100k: they fit the 256 word pieces of ordinary text."""
+
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 _TOKENIZER_FILE = files("destination_milvus") / "data" / "minilm_tokenizer.json.gz"
@@ -79,6 +82,11 @@ class LocalEmbedder:
     def max_tokens(self) -> int:
         """Most wordpieces that the model reads of one text."""
         return MAX_TOKENS
+
+    @property
+    def chunk_tokens(self) -> int:
+        """As `MeteredEmbedder.chunk_tokens`."""
+        return CHUNK_TOKENS
 
     @property
     def usage(self) -> Usage:

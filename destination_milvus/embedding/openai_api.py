@@ -25,16 +25,12 @@ from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
 from destination_milvus.embedding.rates import allowances
 from destination_milvus.embedding.redirects import keep_to_origin
-from destination_milvus.errors import ConfigError, InternalError, ModelMismatch
+from destination_milvus.errors import ConfigError, InternalError, ModelMismatch, option
 
 if TYPE_CHECKING:
-    from destination_milvus.config import (
-        Advanced,
-        AzureOpenAIEmbedding,
-        OpenAICompatibleEmbedding,
-        OpenAIEmbedding,
-    )
-    from destination_milvus.embedding.retries import Retries
+    from destination_milvus.config.embedding import AzureOpenAIEmbedding, OpenAICompatibleEmbedding, OpenAIEmbedding
+    from destination_milvus.config.models import Advanced
+    from destination_milvus.retries import Retries
 
 DEFAULT_MODEL = "text-embedding-3-small"
 
@@ -59,9 +55,13 @@ MOST_DOUBTS = 2
 NO_KEY = "none"
 """The client insists on a key; services without authentication ignore it."""
 
-OPENAI = Service("OpenAI", "embedding.openai_key", "embedding.model", "embedding.base_url")
-AZURE = Service("Azure OpenAI", "embedding.openai_key", "embedding.deployment", "embedding.api_base")
-COMPATIBLE = Service("The embedding service", "embedding.api_key", "embedding.model_name", "embedding.base_url")
+OPENAI = Service("OpenAI", option("embedding.openai_key"), option("embedding.model"), option("embedding.base_url"))
+AZURE = Service(
+    "Azure OpenAI", option("embedding.openai_key"), option("embedding.deployment"), option("embedding.api_base")
+)
+COMPATIBLE = Service(
+    "The embedding service", option("embedding.api_key"), option("embedding.model_name"), option("embedding.base_url")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +197,20 @@ def _shape(model: str, dimensions: int | None) -> tuple[int, dict[str, int]]:
         if dimensions is None:
             raise ConfigError(
                 f'The length of the vectors of the embedding model "{model}" is not known: '
-                "set embedding.dimensions to it."
+                f"set {option('embedding.dimensions')} to it."
             )
         return dimensions, {}
     if dimensions is None or dimensions == known.dimensions:
         return known.dimensions, {}
     if not known.can_shorten:
         raise ConfigError(
-            f"{model} always returns {known.dimensions} dimensions: remove embedding.dimensions, "
+            f"{model} always returns {known.dimensions} dimensions: remove {option('embedding.dimensions')}, "
             "or choose a text-embedding-3 model, which can shorten."
         )
     if dimensions > known.dimensions:
-        raise ConfigError(f"{model} returns at most {known.dimensions} dimensions: lower embedding.dimensions.")
+        raise ConfigError(
+            f"{model} returns at most {known.dimensions} dimensions: lower {option('embedding.dimensions')}."
+        )
     return dimensions, {"dimensions": dimensions}
 
 

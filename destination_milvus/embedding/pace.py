@@ -1,23 +1,21 @@
 """When the next request may start: configured ceilings, pauses that a service asks for, and the rates that it tells.
 
 Requests start evenly spaced instead of in a burst at the top of each minute: OpenAI enforces a limit a minute over
-shorter windows. So a limiter counts time instead of requests or tokens: each request costs the time that it takes up at
-the ceilings, and the next one starts when that is over, whatever its own size.
+shorter windows. So it is time that is counted, and not requests or tokens: each request takes up what it costs at the
+ceilings, and the next one starts when that is over, whatever its own size.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-
-from throttled import MemoryStore, RateLimiterType, Throttled, per_sec, utils
+import time
+from collections.abc import Callable
 
 from destination_milvus.embedding.rates import LONGEST_SPACING, UNKNOWN, Rates
 from destination_milvus.errors import TransientError
 
 SECONDS_PER_MINUTE = 60.0
-MICROSECONDS = 1_000_000
-"""In a second: the limiter counts whole ones."""
 
 
 class Pace:
@@ -27,12 +25,13 @@ class Pace:
         "_ceilings",
         "_changed",
         "_excused",
+        "_free_at",
         "_held_by_ceilings",
         "_learned",
         "_learned_at",
+        "_now",
         "_paused_until",
         "_queue",
-        "_store",
         "_told",
         "_turns",
     )
@@ -43,16 +42,17 @@ class Pace:
         tokens_per_minute: int | None,
         *,
         changed: threading.Condition | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ceilings = Rates(
             SECONDS_PER_MINUTE / requests_per_minute if requests_per_minute else 0.0,
             SECONDS_PER_MINUTE / tokens_per_minute if tokens_per_minute else 0.0,
         )
         self._learned = self._told = UNKNOWN
-        self._learned_at = self._paused_until = utils.now_mono_f()
+        self._now = now
+        self._learned_at = self._paused_until = self._free_at = now()
         self._queue = threading.Lock()
         self._changed = changed or threading.Condition()
-        self._store = MemoryStore()
         self._turns = 0
         self._held_by_ceilings = True
         self._excused = 0.0
@@ -73,10 +73,10 @@ class Pace:
         Raises:
             TransientError: it would take longer.
         """
-        excused, arrived = self._excused, utils.now_mono_f()
+        excused, arrived = self._excused, self._now()
         with self._queue, self._changed:  # one after the other: nobody is overtaken for ever
             while (seconds := (pause := self._pause()) or self._charge(tokens)) > 0:
-                now = utils.now_mono_f()
+                now = self._now()
                 by_ceilings = self._held_by_ceilings and not pause
                 if not by_ceilings and now - arrived - (self._excused - excused) + seconds > patience:
                     raise TransientError(
@@ -86,16 +86,16 @@ class Pace:
                     )
                 self._changed.wait(seconds)
                 if by_ceilings:
-                    self._excused += utils.now_mono_f() - now
+                    self._excused += self._now() - now
             self._turns += 1
             return self._turns
 
     def refused(self, turn: int, seconds: float) -> None:
         """A request was not served: let none start for this long, of any thread, and give its turn back."""
         with self._changed:
-            self._paused_until = max(self._paused_until, utils.now_mono_f() + seconds)
+            self._paused_until = max(self._paused_until, self._now() + seconds)
             if turn == self._turns:  # else another has started since, and what is charged is charged to that one
-                self._store = MemoryStore()
+                self._free_at = self._now()
                 self._changed.notify()
 
     def learn(self, rates: Rates) -> bool:
@@ -106,33 +106,26 @@ class Pace:
         with self._changed:
             if rates == UNKNOWN:
                 return False
-            self._learned, self._learned_at = self._eased().or_slower(rates), utils.now_mono_f()
+            self._learned, self._learned_at = self._eased().or_slower(rates), self._now()
             known = self._ceilings.or_slower(self._told)
             self._told = self._told.or_slower(rates)
             return rates.is_slower_than(known)
 
     def _eased(self) -> Rates:
         """What was learned, as far as it holds now. The time of a pause does not count: nothing was tried in it."""
-        return self._learned.eased(utils.now_mono_f() - max(self._learned_at, self._paused_until))
+        return self._learned.eased(self._now() - max(self._learned_at, self._paused_until))
 
     def _pause(self) -> float:
         """What is left of it, in seconds."""
-        return max(0.0, self._paused_until - utils.now_mono_f())
+        return max(0.0, self._paused_until - self._now())
 
     def _charge(self, tokens: int) -> float:
         """Charge a request for the time that it takes up; seconds until that can be done, 0 where it was."""
+        now = self._now()
+        if now < self._free_at:
+            return self._free_at - now
         ceilings = self._ceilings.spacing(tokens)
         learned = min(self._eased().spacing(tokens), LONGEST_SPACING)
-        seconds = self._charged(max(ceilings, learned))
-        if not seconds:
-            self._held_by_ceilings = ceilings >= learned
-        return seconds
-
-    def _charged(self, seconds: float) -> float:
-        cost = round(seconds * MICROSECONDS)
-        if not cost:
-            return 0.0
-        # a burst of just its cost: it starts once all before it is over, and no sooner
-        quota = per_sec(MICROSECONDS, burst=cost)
-        limiter = Throttled("requests", using=RateLimiterType.GCRA.value, quota=quota, store=self._store)
-        return limiter.limit(cost=cost).state.retry_after
+        self._free_at = now + max(ceilings, learned)
+        self._held_by_ceilings = ceilings >= learned
+        return 0.0

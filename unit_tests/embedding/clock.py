@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 from destination_milvus.embedding.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 START = 1000.0
 
@@ -40,12 +38,4 @@ class Clock(threading.Condition):
 
     def pace(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> Pace:
         """A pace that goes by this clock."""
-        return Pace(requests_per_minute, tokens_per_minute, changed=self)
-
-
-@contextmanager
-def clock_of_the_limiter() -> Iterator[Clock]:
-    """A clock that the limiter goes by too."""
-    clock = Clock()
-    with patch("throttled.utils.now_mono_f", clock.now):
-        yield clock
+        return Pace(requests_per_minute, tokens_per_minute, changed=self, now=self.now)

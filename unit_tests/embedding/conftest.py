@@ -15,9 +15,9 @@ import httpx2
 import orjson
 import pytest
 
-from destination_milvus.config import Advanced
-from destination_milvus.embedding.retries import Retries
-from unit_tests.embedding.clock import Clock, clock_of_the_limiter
+from destination_milvus.config.models import Advanced
+from destination_milvus.retries import Retries
+from unit_tests.embedding.clock import Clock
 
 Reply = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
@@ -132,7 +132,6 @@ def quick() -> Retries:
 
 
 @pytest.fixture
-def clock() -> Iterator[Clock]:
+def clock() -> Clock:
     """Time that passes only where a pace waits."""
-    with clock_of_the_limiter() as clock:
-        yield clock
+    return Clock()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus.embedding.answers import NOT_FINITE, ZERO, body, in_order, token_count, vectors
-from destination_milvus.embedding.failures import RetryLater, Service
+from destination_milvus.embedding.failures import Service, Unavailable
 from destination_milvus.errors import ConfigError
 
 SERVICE = Service("Acme", "embedding.key", "embedding.model", "embedding.base_url")
@@ -54,19 +54,19 @@ def test_items_without_an_index_keep_their_order() -> None:
     ],
 )
 def test_items_that_do_not_match_the_texts_are_a_broken_answer(data: Any) -> None:
-    with pytest.raises(RetryLater):
+    with pytest.raises(Unavailable):
         in_order(data, 2, SERVICE)
 
 
 @pytest.mark.parametrize("embedding", [None, 3, {}, "AAA", "AAAA", ["a"], [[1.0]], "ü"])
 def test_what_cannot_be_decoded_is_a_broken_answer(embedding: Any) -> None:
-    with pytest.raises(RetryLater):
+    with pytest.raises(Unavailable):
         vectors([embedding], 1, 1, SERVICE)
 
 
 @pytest.mark.parametrize("embeddings", [None, 1, [], ["AACAPw=="] * 2])
 def test_another_number_of_vectors_is_a_broken_answer(embeddings: Any) -> None:
-    with pytest.raises(RetryLater):
+    with pytest.raises(Unavailable):
         vectors(embeddings, 1, 1, SERVICE)
 
 
@@ -95,7 +95,7 @@ def test_a_vector_of_another_length_names_both_lengths() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"data": [', b"[1]", b"null", b"\xff\xfe"])
 def test_a_body_that_is_no_json_object_is_a_broken_answer(content: bytes) -> None:
-    with pytest.raises(RetryLater):
+    with pytest.raises(Unavailable):
         body(content, SERVICE)
 
 

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from destination_milvus.config import Advanced, CohereEmbedding
+from destination_milvus.config.embedding import CohereEmbedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding.cohere import FOREIGN, TRANSLATIONS, cohere_embedder, translated
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
@@ -18,7 +19,7 @@ from destination_milvus.model import Refusal, Vector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from destination_milvus.embedding.retries import Retries
+    from destination_milvus.retries import Retries
 
 KEY = "planted-c0here-key"
 TEXT = "planted record text"

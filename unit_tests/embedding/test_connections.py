@@ -13,10 +13,11 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from destination_milvus.config import Advanced, OpenAICompatibleEmbedding
+from destination_milvus.config.embedding import OpenAICompatibleEmbedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding.openai_api import compatible_embedder
-from destination_milvus.embedding.retries import Retries
 from destination_milvus.errors import TransientError
+from destination_milvus.retries import Retries
 
 BODY = b'{"data": [{"index": 0, "embedding": [1.0, 2.0]}], "model": "m", "usage": {"total_tokens": 1}}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from destination_milvus.config import Advanced, Embedding
+from destination_milvus.config.embedding import Embedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import InternalError
 
-HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "tiktoken", "numpy", "stamina", "throttled"}
+HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "tiktoken", "numpy", "stamina"}
 
 CONFIGURATIONS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "openai", "openai_key": "k"}, "openai:text-embedding-3-small:1536"),
@@ -40,7 +41,7 @@ def test_every_mode_has_its_embedder(raw: dict[str, Any], identity: str) -> None
     embedder = create_embedder(parsed(raw), Advanced())
     assert embedder.identity == identity
     assert embedder.identity.endswith(f":{embedder.dimensions}")
-    assert embedder.max_tokens > 0
+    assert embedder.max_tokens >= embedder.chunk_tokens > 0
     assert embedder.embed([]) == []
     assert embedder.usage.requests == 0
 
@@ -65,11 +66,12 @@ def test_importing_the_package_imports_no_provider() -> None:
 def test_modes_without_a_service_import_none(mode: str) -> None:
     code = f"""
 import sys
-from destination_milvus import config
+from destination_milvus.config.embedding import FakeEmbedding, FromFieldEmbedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding import create_embedder
-embedding = {{"fake": config.FakeEmbedding(),
-              "from_field": config.FromFieldEmbedding(field_name="v", dimensions=3)}}[{mode!r}]
-create_embedder(embedding, config.Advanced())
+embedding = {{"fake": FakeEmbedding(),
+              "from_field": FromFieldEmbedding(field_name="v", dimensions=3)}}[{mode!r}]
+create_embedder(embedding, Advanced())
 print(sorted({HEAVY} & set(sys.modules)))
 """
     assert run(code) == "[]"
@@ -80,11 +82,13 @@ def test_a_local_model_that_is_not_installed_says_what_to_install(missing: str) 
     code = f"""
 import sys
 sys.modules[{missing!r}] = None
-from destination_milvus import config, errors
+from destination_milvus.config.embedding import LocalEmbedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding import create_embedder
+from destination_milvus.errors import ConfigError
 try:
-    create_embedder(config.LocalEmbedding(), config.Advanced())
-except errors.ConfigError as error:
+    create_embedder(LocalEmbedding(), Advanced())
+except ConfigError as error:
     print(error.message)
 """
     assert "airbyte-destination-milvus[local]" in run(code)

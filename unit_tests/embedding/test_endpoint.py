@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.endpoint import ALL_REFUSED, EmbeddingModel, EndpointEmbedder
-from destination_milvus.embedding.failures import RequestRefused, RetryLater
+from destination_milvus.embedding.failures import RequestRefused, Unavailable
 from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Limits
 from destination_milvus.embedding.rates import UNTOLD, Allowance, Allowances, allowances
-from destination_milvus.embedding.retries import Retries
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.model import Refusal, Vector
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.retries import Retries
 from unit_tests.embedding.clock import START
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_service_that_takes_fewer_texts_is_remembered() -> None:
 
 def test_a_request_that_fails_and_recovers_is_repeated_as_it_was() -> None:
     sender = Sender()
-    sender.failures = [RetryLater("Down."), RetryLater("Down.")]
+    sender.failures = [Unavailable("Down."), Unavailable("Down.")]
     tested = embedder(sender)
     assert tested.embed(["1", "2"]) == [vector("1"), vector("2")]
     assert sender.sent == [["1", "2"]] * 3
@@ -149,14 +149,14 @@ def test_a_request_that_fails_and_recovers_is_repeated_as_it_was() -> None:
 
 def test_a_service_that_stays_down_is_an_error_that_may_pass() -> None:
     sender = Sender()
-    sender.failures = [RetryLater("Acme failed (HTTP 503).")] * 10_000
+    sender.failures = [Unavailable("Acme failed (HTTP 503).")] * 10_000
     with pytest.raises(TransientError, match=r"Acme failed \(HTTP 503\)"):
         embedder(sender).embed(["1"])
 
 
 def test_a_pause_that_the_service_asks_for_holds_back_the_other_threads() -> None:
     sender = Sender()
-    sender.failures = [RetryLater("Busy.", wait=0.3)]
+    sender.failures = [Unavailable("Busy.", wait=0.3)]
     tested = embedder(sender)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(tested.embed, ["1"])
@@ -177,7 +177,7 @@ def test_no_request_is_larger_than_the_ceiling_of_a_minute(clock: Clock) -> None
 
 def test_repetitions_count_against_the_ceiling_too(clock: Clock) -> None:
     sender = Sender()
-    sender.failures = [RetryLater("Down.")]
+    sender.failures = [Unavailable("Down.")]
     embedder(sender, pace=clock.pace(60, None)).embed(["1"])
     assert clock.time == pytest.approx(START + 1)
 
@@ -190,7 +190,7 @@ def test_requests_are_spaced_as_the_service_says_once_it_refuses_one(
     count_tokens("")  # loads the vocabulary, which takes longer than the deadline here
     sender = Sender()
     told = Allowances(Allowance(31, 0, 60), Allowance(601, 0, 60))
-    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=told) for _ in range(2)]
+    sender.failures = [Unavailable("Busy.", wait=0.0, allowances=told) for _ in range(2)]
     tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
     for text in ("1", "2", "3"):
         tested.embed([text])
@@ -214,7 +214,7 @@ def test_one_refusal_never_stalls_a_sync(clock: Clock, told: dict[str, str]) -> 
     """A hundred requests after it take minutes at the very worst, whatever its headers said."""
     sender = Sender()
     headers = {f"x-ratelimit-{name}": value for name, value in told.items()}
-    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=allowances(headers))]
+    sender.failures = [Unavailable("Busy.", wait=0.0, allowances=allowances(headers))]
     tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
     for text in texts(100):
         tested.embed([text])
@@ -225,7 +225,7 @@ def test_a_rate_that_would_hold_a_request_beyond_the_deadline_ends_with_an_error
     """Instead of standing still: the deadline for retries is that of learned rates too."""
     sender = Sender()
     told = Allowances(requests=Allowance(1, 0, 60))
-    sender.failures = [RetryLater("Busy.", wait=0.0, allowances=told)]
+    sender.failures = [Unavailable("Busy.", wait=0.0, allowances=told)]
     tested = embedder(sender, pace=clock.pace(None, None))
     tested.embed(["1"])
     with pytest.raises(TransientError, match=r"limits its rate so much.*run the sync again later"):
@@ -237,7 +237,7 @@ def test_where_a_service_names_no_pause_its_limits_tell_it(clock: Clock) -> None
     """All threads wait until what is missing is back, then, if that was too early, until the limit is reset."""
     sender = Sender()
     told = Allowances(requests=Allowance(6001, 0, 60))
-    sender.failures = [RetryLater("Busy.", allowances=told)]
+    sender.failures = [Unavailable("Busy.", allowances=told)]
     embedder(sender, pace=clock.pace(None, None), retries=PATIENT).embed(["1"])
     assert clock.time == pytest.approx(START + 0.01)
 
@@ -245,7 +245,7 @@ def test_where_a_service_names_no_pause_its_limits_tell_it(clock: Clock) -> None
 def test_a_refusal_without_limits_teaches_nothing(clock: Clock) -> None:
     """As Azure and Cohere send it: its pause is kept, and no rate learned."""
     sender = Sender()
-    sender.failures = [RetryLater("Busy.", wait=0.01, allowances=UNTOLD)]
+    sender.failures = [Unavailable("Busy.", wait=0.01, allowances=UNTOLD)]
     tested = embedder(sender, pace=clock.pace(None, None), retries=PATIENT)
     for text in texts(10):
         tested.embed([text])

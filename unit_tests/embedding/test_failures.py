@@ -8,8 +8,8 @@ import pytest
 from destination_milvus.embedding.failures import (
     ErrorAnswer,
     RequestRefused,
-    RetryLater,
     Service,
+    Unavailable,
     failure,
     seconds_to_wait,
 )
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_trouble_that_passes_is_tried_again(status: int) -> None:
-    assert isinstance(failure(ErrorAnswer(status), SERVICE), RetryLater)
+    assert isinstance(failure(ErrorAnswer(status), SERVICE), Unavailable)
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 498])
@@ -76,7 +76,7 @@ def test_a_quota_that_is_used_up_is_not_waited_for(answer: ErrorAnswer) -> None:
 )
 def test_a_rate_limit_that_mentions_billing_is_still_a_rate_limit(message: str) -> None:
     """OpenAI, Gemini and Azure word theirs like this."""
-    assert isinstance(failure(ErrorAnswer(429, "rate_limit_exceeded", message=message), SERVICE), RetryLater)
+    assert isinstance(failure(ErrorAnswer(429, "rate_limit_exceeded", message=message), SERVICE), Unavailable)
 
 
 def test_a_request_above_the_limit_of_a_whole_minute_is_divided_instead_of_waited_for() -> None:

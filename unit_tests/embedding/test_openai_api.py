@@ -12,12 +12,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from destination_milvus.config import (
-    Advanced,
-    AzureOpenAIEmbedding,
-    OpenAICompatibleEmbedding,
-    OpenAIEmbedding,
-)
+from destination_milvus.config.embedding import AzureOpenAIEmbedding, OpenAICompatibleEmbedding, OpenAIEmbedding
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding.failures import RequestRefused
 from destination_milvus.embedding.openai_api import (
     OPENAI,
@@ -32,7 +28,7 @@ from destination_milvus.errors import ConfigError, DestinationError, ModelMismat
 from destination_milvus.model import Refusal
 
 if TYPE_CHECKING:
-    from destination_milvus.embedding.retries import Retries
+    from destination_milvus.retries import Retries
 
 KEY = "sk-planted-s3cret-0123456789"
 TEXT = "planted record text"

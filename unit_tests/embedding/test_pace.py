@@ -4,7 +4,6 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from destination_milvus.embedding.rates import HOLD, LONGEST_SPACING, UNKNOWN, Rates
 from destination_milvus.errors import TransientError
-from unit_tests.embedding.clock import START, clock_of_the_limiter
+from unit_tests.embedding.clock import START, Clock
 
 if TYPE_CHECKING:
     from destination_milvus.embedding.pace import Pace
@@ -29,8 +28,8 @@ def starts(pace: Pace, clock: Clock, sizes: list[int]) -> list[float]:
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=60), st.integers(1, 40), st.integers(500, 5000))
 def test_no_minute_holds_more_than_the_ceilings_and_one_request(sizes: list[int], requests: int, tokens: int) -> None:
-    with clock_of_the_limiter() as clock:
-        moments = starts(clock.pace(requests, tokens), clock, sizes)
+    clock = Clock()
+    moments = starts(clock.pace(requests, tokens), clock, sizes)
     for first, moment in enumerate(moments):
         minute = [size for start, size in zip(moments[first:], sizes[first:], strict=True) if start < moment + 59.99]
         assert len(minute) <= requests + 1
@@ -102,14 +101,14 @@ def test_a_request_that_waits_is_held_back_by_a_pause_too(clock: Clock) -> None:
 def test_pauses_never_let_more_through_than_the_ceiling(requests: list[tuple[int, float | None]]) -> None:
     """Whatever is refused in between, what is served keeps to the tokens of a minute."""
     served: list[tuple[float, int]] = []
-    with clock_of_the_limiter() as clock:
-        pace = clock.pace(None, 1000)
-        for tokens, refusal in requests:
-            turn = pace.wait(tokens)
-            if refusal is None:
-                served.append((clock.time, tokens))
-            else:
-                pace.refused(turn, refusal)
+    clock = Clock()
+    pace = clock.pace(None, 1000)
+    for tokens, refusal in requests:
+        turn = pace.wait(tokens)
+        if refusal is None:
+            served.append((clock.time, tokens))
+        else:
+            pace.refused(turn, refusal)
     assert_within(1000, served)
 
 
@@ -117,16 +116,16 @@ def test_pauses_never_let_more_through_than_the_ceiling(requests: list[tuple[int
 def test_refusals_that_come_late_never_let_more_through_either(requests: list[tuple[int, bool, float]]) -> None:
     """Each answer comes when the next request has started already."""
     served: list[tuple[float, int]] = []
-    with clock_of_the_limiter() as clock:
-        pace = clock.pace(None, 1000)
-        before: tuple[int, float] | None = None
-        for tokens, refused, seconds in requests:
-            turn = pace.wait(tokens)
-            if not refused:
-                served.append((clock.time, tokens))
-            if before is not None:
-                pace.refused(*before)
-            before = (turn, seconds) if refused else None
+    clock = Clock()
+    pace = clock.pace(None, 1000)
+    before: tuple[int, float] | None = None
+    for tokens, refused, seconds in requests:
+        turn = pace.wait(tokens)
+        if not refused:
+            served.append((clock.time, tokens))
+        if before is not None:
+            pace.refused(*before)
+        before = (turn, seconds) if refused else None
     assert_within(1000, served)
 
 
@@ -235,14 +234,14 @@ def test_the_turns_of_others_count_against_the_patience_unless_a_ceiling_holds_t
                 turns.append(pace.wait(1, patience=100))
 
         threads = [threading.Thread(target=wait) for _ in range(16)]
-        with patch("throttled.utils.now_mono_f", now):
-            with pace._queue:  # all of them arrive before the first may go
-                for thread in threads:
-                    thread.start()
-                while len(arrived) < 16:
-                    time.sleep(0.001)
+        pace._now = now
+        with pace._queue:  # all of them arrive before the first may go
             for thread in threads:
-                thread.join()
+                thread.start()
+            while len(arrived) < 16:
+                time.sleep(0.001)
+        for thread in threads:
+            thread.join()
         return len(turns)
 
     learned = clock.pace(None, None)

@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.packing import UNENCODABLE, Limits, Piece, measure, pack
 from destination_milvus.model import Refusal
-from destination_milvus.tokenizer import count_tokens
 
 SIZES = st.lists(st.integers(min_value=1, max_value=12), max_size=40)
 

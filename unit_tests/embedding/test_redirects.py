@@ -10,19 +10,19 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from destination_milvus.config import (
-    Advanced,
+from destination_milvus.config.embedding import (
     AzureOpenAIEmbedding,
     CohereEmbedding,
     OpenAICompatibleEmbedding,
     OpenAIEmbedding,
 )
+from destination_milvus.config.models import Advanced
 from destination_milvus.embedding.cohere import cohere_embedder
 from destination_milvus.embedding.openai_api import azure_embedder, compatible_embedder, openai_embedder
 from destination_milvus.errors import ConfigError
 
 if TYPE_CHECKING:
-    from destination_milvus.embedding.retries import Retries
+    from destination_milvus.retries import Retries
 
 KEY = SecretStr("sk-planted-s3cret-0123456789")
 

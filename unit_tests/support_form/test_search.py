@@ -12,6 +12,7 @@ from milvus_lite.search.filter import parse_expr
 from milvus_lite.search.filter.ast import And, CmpOp, FieldRef, IntLit, StringLit
 
 from destination_milvus.errors import ConfigError
+from destination_milvus.milvus.reader import Hit
 from support_form import search
 
 # Milvus Lite refuses a filter with an escaped control character: an error, never a wider filter
@@ -35,16 +36,16 @@ def conditions(condition: str) -> list[Any]:
     return list(parsed.operands)
 
 
-def raw(number: int, distance: float, **entity: Any) -> dict[str, Any]:
-    return {"distance": distance, "entity": {"_ab_record_id": f"tickets_{number}", "id": number, **entity}}
+def hit(number: int, score: float, **entity: Any) -> Hit:
+    return Hit({"_ab_record_id": f"tickets_{number}", "id": number, **entity}, score)
 
 
-def ticket(number: int, distance: float, organization: int = 7) -> dict[str, Any]:
-    return raw(number, distance, subject=f"Subject {number}", status="new", organization_id=organization)
+def ticket(number: int, distance: float, organization: int = 7) -> Hit:
+    return hit(number, distance, subject=f"Subject {number}", status="new", organization_id=organization)
 
 
-def article(number: int, distance: float, **entity: Any) -> dict[str, Any]:
-    return raw(number, distance, **{"title": f"Title {number}", "html_url": f"https://help.example/{number}", **entity})
+def article(number: int, distance: float, **entity: Any) -> Hit:
+    return hit(number, distance, **{"title": f"Title {number}", "html_url": f"https://help.example/{number}", **entity})
 
 
 @given(organization=NASTY | PIECES | st.integers(-(2**63) + 1, 2**63 - 1), but=st.integers(0, 2**53))
@@ -96,20 +97,22 @@ def test_a_metric_without_such_a_distance_is_named(metric: str) -> None:
 )
 def test_each_record_is_found_once_with_its_nearest_row(scores: list[tuple[int, float]], metric: str) -> None:
     """Chunks of one record collapse into its best hit, and hits come nearest first, whatever the metric's direction."""
-    answer = [raw(number, abs(score) if metric == "L2" else score) for number, score in scores]
-    found = search.hits(answer, metric)
-    distances = [hit.distance for hit in found]
+    answer = [hit(number, abs(score) if metric == "L2" else score) for number, score in scores]
+    found = search.nearest_rows(answer, metric)
+    distances = [near.distance for near in found]
     assert distances == sorted(distances)
-    assert {hit.entity["id"] for hit in found} == {number for number, _ in scores}
+    assert {near.entity["id"] for near in found} == {number for number, _ in scores}
     assert len(found) == len({number for number, _ in scores})
-    for hit in found:
-        rows = [row["distance"] for row in answer if row["entity"]["id"] == hit.entity["id"]]
-        assert hit.distance == min(search.squared_distance(score, metric) for score in rows)
+    for near in found:
+        rows = [row.score for row in answer if row.entity["id"] == near.entity["id"]]
+        assert near.distance == min(search.squared_distance(score, metric) for score in rows)
 
 
 def test_only_near_tickets_of_the_organization_are_the_same_problem() -> None:
     """The threshold is a limit, and a row of another organization is not shown even if Milvus returned it."""
-    found = search.hits([ticket(1, 0.9), ticket(2, 0.6), ticket(3, 0.5), ticket(4, 0.99, organization=8)], "COSINE")
+    found = search.nearest_rows(
+        [ticket(1, 0.9), ticket(2, 0.6), ticket(3, 0.5), ticket(4, 0.99, organization=8)], "COSINE"
+    )
     tickets = search.same_problem(found, 7, threshold=1.0, limit=3)
     assert [(known.number, known.subject) for known in tickets] == [(1, "Subject 1"), (2, "Subject 2")]
     assert search.same_problem(found, "7", threshold=1.0, limit=3) == ()
@@ -117,13 +120,13 @@ def test_only_near_tickets_of_the_organization_are_the_same_problem() -> None:
 
 def test_no_more_than_the_limit_is_shown() -> None:
     """The nearest ones are."""
-    found = search.hits([ticket(number, number / 10) for number in range(1, 9)], "COSINE")
+    found = search.nearest_rows([ticket(number, number / 10) for number in range(1, 9)], "COSINE")
     assert [known.number for known in search.same_problem(found, 7, threshold=4, limit=2)] == [8, 7]
 
 
 def test_articles_are_public_and_have_a_web_address() -> None:
     """No draft, none for some readers only, and no link that runs a script."""
-    found = search.hits(
+    found = search.nearest_rows(
         [
             article(1, 0.9),
             article(2, 0.9, draft=True),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from destination_milvus.config import LocalEmbedding, NoAuth, OpenAIEmbedding, TokenAuth, parse
+from destination_milvus.config.embedding import LocalEmbedding, OpenAIEmbedding
+from destination_milvus.config.indexing import NoAuth, TokenAuth
+from destination_milvus.config.models import parse_config
 from destination_milvus.errors import ConfigError
 from source_zendesk_stub import phrases
 from source_zendesk_stub.world import organization_id
@@ -95,7 +97,7 @@ def test_a_missing_key_is_named() -> None:
 @pytest.mark.parametrize("example", ["milvus_lite_local.json", "milvus_server_openai.json"])
 def test_tickets_are_stored_as_the_examples_store_them(example: str) -> None:
     """Same text, same metadata, same chunks: a submitted ticket is one among those of the source."""
-    theirs = parse(json.loads((EXAMPLES / example).read_text())).processing
+    theirs = parse_config(json.loads((EXAMPLES / example).read_text())).processing
     environment = {} if "local" in example else {"MILVUS_URL": "http://milvus.example:19530", "OPENAI_API_KEY": "sk-1"}
     assert read_settings(environment).destination.processing == theirs
 

@@ -17,7 +17,7 @@ Convert = Callable[[str], str]
 
 
 def _destination() -> Convert:
-    from destination_milvus.html import markdown  # noqa: PLC0415 - each in its environment
+    from destination_milvus.documents.html import markdown  # noqa: PLC0415 - each in its environment
 
     return markdown
 

@@ -1,0 +1,73 @@
+"""`check`: everything that can be wrong before a sync, looked at without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from destination_milvus.config.embedding import FromFieldEmbedding
+from destination_milvus.config.models import Config, parse_config
+from destination_milvus.embedding import MeteredEmbedder, create_embedder
+from destination_milvus.errors import ConfigError, option
+from destination_milvus.milvus.address import is_new_database
+from destination_milvus.milvus.columns import NO_COLUMNS
+from destination_milvus.milvus.connection import connect
+from destination_milvus.milvus.existing import warn_of_what_is_missing
+from destination_milvus.milvus.open import require_partitions, require_write_permission
+from destination_milvus.milvus.reader import find_collection, require_model
+from destination_milvus.milvus.schema import full_text_field, new_partition_key, typed_columns
+from destination_milvus.milvus.server import find_server
+from destination_milvus.model import Json, Refusal
+from destination_milvus.precautions import require_cloud_safety, warn_of_long_chunks
+
+if TYPE_CHECKING:
+    from destination_milvus.milvus.connection import Client
+
+CHECK_DEADLINE = 5.0
+"""Seconds that `check` keeps asking the embedding model, and that it waits for Milvus: somebody waits for the answer in
+front of a form, and ten seconds are enough."""
+
+
+def check_configuration(raw: Mapping[str, Json]) -> None:
+    """Everything that can be wrong before a sync.
+
+    Raises:
+        DestinationError: the first thing that is.
+    """
+    config = parse_config(raw)
+    require_cloud_safety(config)
+    with closing(create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)) as embedder:
+        warn_of_long_chunks(config, embedder)
+        _try_embedding(config, embedder)
+        if is_new_database(config.indexing):
+            return  # connecting would create it
+        with closing(connect(config.indexing, timeout=CHECK_DEADLINE)) as client:
+            _check_collection(config, client, embedder)
+
+
+def _check_collection(config: Config, client: Client, embedder: MeteredEmbedder) -> None:
+    collection = find_collection(client, config)
+    if collection is None:
+        server = find_server(client, config.indexing)
+        full_text_field(config, server)
+        typed_columns(config, server, NO_COLUMNS)
+        new_partition_key(config, server)
+        return
+    require_partitions(client, collection, config.indexing)
+    warn_of_what_is_missing(config, collection)
+    require_model(client, config, collection, embedder)
+    require_write_permission(client, collection, config.indexing)
+
+
+def _try_embedding(config: Config, embedder: MeteredEmbedder) -> None:
+    if isinstance(config.embedding, FromFieldEmbedding):
+        return
+    (answer,) = embedder.embed(["Does the connection to the embedding model work?"])
+    if isinstance(answer, Refusal):
+        raise ConfigError(f"The embedding model refuses a harmless text: {answer.reason}.")
+    if len(answer) != embedder.dimensions:
+        raise ConfigError(
+            f"The embedding model answers vectors of {len(answer)} dimensions, and {embedder.dimensions} are "
+            f"configured: set {option('embedding.dimensions')} to what the model gives."
+        )

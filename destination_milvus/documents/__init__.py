@@ -1,0 +1,1 @@
+"""What a record says: the text to embed, its chunks, and the metadata that it is filtered by. Pure."""

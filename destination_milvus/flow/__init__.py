@@ -1,0 +1,1 @@
+"""The straight line of a sync: messages become changes, changes batches, batches commits, and then states leave."""

@@ -1,0 +1,1 @@
+"""Milvus, and only here: connecting, the collection, reading it, and the calls of the commit procedure."""
