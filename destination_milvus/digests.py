@@ -6,7 +6,7 @@ All digests are 128-bit BLAKE2b in hex (32 characters): a collision among 10 bil
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from hashlib import blake2b
 
@@ -104,16 +104,11 @@ def fingerprint(document: Document, generation: int, row_format: str) -> str:
     return _digest(
         document.text.encode(),
         document.context.encode(),
-        metadata_bytes(document.metadata),
+        document.metadata_json,
         vector,
         str(generation).encode(),
         row_format.encode(),
     )
-
-
-def metadata_bytes(metadata: Mapping[str, Json]) -> bytes:
-    """Metadata in one order, for digests."""
-    return orjson.dumps(metadata, option=_PLAIN)
 
 
 def row_format(*parts: Json) -> str:

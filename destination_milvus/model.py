@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import orjson
 
 Vector: TypeAlias = "array[float]"
 """One embedding: `array('f')` of the model's dimension (float32, four bytes a component)."""
@@ -52,6 +54,21 @@ class Document:
     """Milliseconds since the epoch at which the source emitted the record."""
     vector: Vector | None = None
     """The embedding that the record brought along (`from_field`), else None."""
+    metadata_json: bytes = field(default=b"", compare=False, repr=False)
+    """The metadata as `metadata_json` writes it, once a record; empty has it written."""
+
+    def __post_init__(self) -> None:
+        if not self.metadata_json:
+            object.__setattr__(self, "metadata_json", metadata_json(self.metadata))
+
+    def with_metadata(self, metadata: Mapping[str, Json]) -> Document:
+        """The document with other metadata."""
+        return replace(self, metadata=metadata, metadata_json=b"")
+
+
+def metadata_json(metadata: Mapping[str, Json]) -> bytes:
+    """Metadata as JSON, its keys in order: what its size is counted by, and what fingerprints are made of."""
+    return orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +147,11 @@ class RecordWrite:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A record to take out, with the rows that it may have."""
+    """A record to take out."""
 
     key: RecordKey
-    rows: int
+    chunks: int
+    """Rows 0 … chunks-1 may exist, and no others."""
     announce: StoredRow | None
     """The head, to be marked as pending before its other rows go; None for a record of one row."""
 
@@ -186,7 +204,7 @@ class VectorStore(Protocol):
     def heads(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Head]:
         """The head rows of those records that have one."""
 
-    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+    def read_rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
         """Rows 0 … count-1 of each record, whole, by number; absent ones tolerated."""
 
     def apply(self, plan: Plan, vectors: Mapping[str, Vector]) -> None:

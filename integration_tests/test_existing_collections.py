@@ -200,13 +200,13 @@ def test_no_more_rows_are_read_than_were_asked_for(backend: Backend, auto_id: bo
         keys = [RecordKey("tickets", f"tickets_{key}") for key in (1, 2, 3)]
         chunks = milvus.heads(keys)[keys[0]].chunks
         assert chunks > 4
-        stored = milvus.rows({keys[0]: 1, keys[1]: chunks, keys[2]: 1})
+        stored = milvus.read_rows({keys[0]: 1, keys[1]: chunks, keys[2]: 1})
         assert {key: sorted(rows_) for key, rows_ in stored.items()} == {
             keys[0]: [0],
             keys[1]: list(range(chunks)),
             keys[2]: [0],
         }
-        assert [list(rows_) for rows_ in milvus.rows({keys[0]: 1}).values()] == [[0]]
+        assert [list(rows_) for rows_ in milvus.read_rows({keys[0]: 1}).values()] == [[0]]
     backend.release()
 
 

@@ -111,8 +111,8 @@ class FakeStore:
             found = {key: self.entities.get(chunk_key(key, 0)) for key in keys}
             return {key: Head(row[FINGERPRINT], row[CHUNKS]) for key, row in found.items() if row is not None}
 
-    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
-        """As `VectorStore.rows`."""
+    def read_rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """As `VectorStore.read_rows`."""
         with self._call():
             stored: dict[RecordKey, dict[int, StoredRow]] = {}
             for key, count in counts.items():

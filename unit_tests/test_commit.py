@@ -162,11 +162,11 @@ class CountingStore(FakeStore):
 
     most = 0
 
-    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+    def read_rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
         """As `VectorStore.rows`."""
         gc.collect()
         alive = sum(isinstance(thing, StoredRow) for thing in gc.get_objects())
-        stored = super().rows(counts)
+        stored = super().read_rows(counts)
         self.most = max(self.most, alive + sum(map(len, stored.values())))
         return stored
 

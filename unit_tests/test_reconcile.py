@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from destination_milvus import digests
-from destination_milvus.flow.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without
+from destination_milvus.flow.reconcile import (
+    Candidate,
+    Triage,
+    reconcile,
+    rows_to_read,
+    triage,
+    without_refused,
+)
 from destination_milvus.model import (
     PENDING,
     Change,
@@ -20,6 +27,7 @@ from destination_milvus.model import (
     RecordWrite,
     StoredRow,
     Upsert,
+    metadata_json,
 )
 from unit_tests.fakes import vector_of
 
@@ -44,7 +52,7 @@ def chunks_of(upsert: Upsert) -> tuple[Chunk, ...]:
 
 def stored_row(number: int, text: str, metadata: int = 0, fingerprint: str | None = None) -> StoredRow:
     if fingerprint is None:
-        fingerprint = digests.row_fingerprint(hash_of(text), digests.metadata_bytes(METADATA[metadata]), SHAPE)
+        fingerprint = digests.row_fingerprint(hash_of(text), metadata_json(METADATA[metadata]), SHAPE)
     return StoredRow(number, hash_of(text), fingerprint, vector_of(text), {"text": text, **METADATA[metadata]})
 
 
@@ -118,7 +126,7 @@ def test_a_plan_keeps_every_promise_about_embedding_and_announcing(
         check_write(write, heads.get(write.upsert.key), rows, plan)
     for removal in plan.removals:
         head = heads[removal.key]
-        assert removal.rows == head.chunks
+        assert removal.chunks == head.chunks
         marked = removal.announce is not None
         assert marked == (head.chunks > 1 and head.fingerprint != PENDING), "marked before its other rows go"
     touched = [write.upsert.key for write in plan.writes] + [removal.key for removal in plan.removals]
@@ -211,7 +219,7 @@ def test_a_record_that_lost_its_text_is_removed_and_one_that_never_had_any_is_no
     head, rows = stored_version("ab")
     changes: list[Change] = [Upsert(KEYS[0], 1, document("")), Upsert(KEYS[1], 1, document(""))]
     plan = plan_of(changes, {KEYS[0]: head}, {KEYS[0]: rows})
-    assert [(removal.key, removal.rows, removal.announce) for removal in plan.removals] == [(KEYS[0], 2, rows[0])]
+    assert [(removal.key, removal.chunks, removal.announce) for removal in plan.removals] == [(KEYS[0], 2, rows[0])]
     assert not plan.writes
 
 
@@ -245,7 +253,7 @@ def test_without_leaves_out_the_records_of_refused_texts_and_nothing_else() -> N
         Upsert(KEYS[1], 1, document("bc")),
         Delete(KEYS[2]),
     ]
-    plan = without(plan_of(changes, {KEYS[2]: head}, {KEYS[2]: rows}), frozenset({hash_of("a")}))
+    plan = without_refused(plan_of(changes, {KEYS[2]: head}, {KEYS[2]: rows}), frozenset({hash_of("a")}))
     assert [write.upsert.key for write in plan.writes] == [KEYS[1]]
     assert [removal.key for removal in plan.removals] == [KEYS[2]]
 

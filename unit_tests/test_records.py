@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus.collection import DEFAULT_COLLECTION, Collection, Column, own_bytes
-from destination_milvus.digests import metadata_bytes
 from destination_milvus.documents.builder import DocumentBuilder
 from destination_milvus.documents.paths import FieldPath
 from destination_milvus.errors import BadRecord, ConfigError, InternalError
 from destination_milvus.fields import MAX_DYNAMIC_BYTES, META_CHANGES, SYSTEM_FIELDS
 from destination_milvus.flow.change import VectorField, change_of
-from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode
+from destination_milvus.model import Delete, RecordKey, Upsert, WriteMode, metadata_json
 from destination_milvus.protocol.catalog import KeyPath, StreamPlan, plan_streams, with_own_generation
 from destination_milvus.protocol.messages import Record
 
@@ -270,7 +269,7 @@ def test_a_key_that_stands_in_a_row_twice_leaves_less_for_what_may_be_cut(collec
     assert metadata["id"] == "k" * 20_000
     assert 15_000 < len(metadata["note"]) < 25_000
     assert metadata[META_CHANGES][0]["field"] == "note"
-    assert len(metadata_bytes(metadata)) + own_bytes(change.key, collection) <= MAX_DYNAMIC_BYTES
+    assert len(metadata_json(metadata)) + own_bytes(change.key, collection) <= MAX_DYNAMIC_BYTES
     with pytest.raises(BadRecord, match="leave too little"):
         change_of(record({"id": "k" * 32_700}), dedup(), builder, "random", None)
 

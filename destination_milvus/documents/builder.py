@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-import orjson
-
 from destination_milvus.collection import DEFAULT_COLLECTION, Collection, Column
 from destination_milvus.documents.html import markdown
 from destination_milvus.documents.metadata import (
@@ -26,7 +24,7 @@ from destination_milvus.documents.partition import Partition
 from destination_milvus.documents.paths import FieldPath, Location, compiled, with_value, without_value
 from destination_milvus.documents.text import clean, labelled, rendered
 from destination_milvus.fields import PARTITION
-from destination_milvus.model import Document
+from destination_milvus.model import Document, metadata_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,9 +107,7 @@ class DocumentBuilder:
         """The document of a record's data; `emitted_at` in milliseconds since the epoch. `data` stays as it is."""
         text, context = self.text(data)
         metadata = self.metadata(data)
-        document = Document(
-            text=text, context=context, metadata=metadata.metadata, emitted_at=emitted_at, vector=vector
-        )
+        document = Document(text, context, metadata.metadata, emitted_at, vector, metadata.as_json)
         return BuiltDocument(document, metadata.changes)
 
     def text(self, data: Mapping[str, Json]) -> tuple[str, str]:
@@ -149,12 +145,15 @@ class DocumentBuilder:
         cleaned = ((names[name], storable(selected[path], names[name], changes)) for name, path in sources.items())
         metadata = {name: value for name, value in cleaned if value is not None}
         changes += fit(metadata, self.columns)
-        if len(orjson.dumps(metadata)) > self.metadata_bytes:
+        as_json = metadata_json(metadata)
+        if len(as_json) > self.metadata_bytes:
             protected = {names[name] for name, path in sources.items() if self._is_protected(path)}
             changes += shrink(metadata, self.metadata_bytes, protected)
+            as_json = b""
         if self.partition is not None:
             metadata[PARTITION] = self.partition.of(data, metadata, {names[name] for name in sources})
-        return Metadata(metadata, tuple(dict.fromkeys(changes)))
+            as_json = b""
+        return Metadata(metadata, tuple(dict.fromkeys(changes)), as_json)
 
     def _is_protected(self, path: str) -> bool:
         return path in self.protected or path.split(".", maxsplit=1)[0] in self.protected

@@ -47,6 +47,8 @@ class Metadata:
 
     metadata: dict[str, Json]
     changes: tuple[FieldChange, ...]
+    as_json: bytes = b""
+    """As `model.metadata_json` writes it; empty where it was cut, or given more, after it was measured."""
 
 
 @lru_cache(maxsize=64)  # the records of a stream have the same few sets of names

@@ -16,7 +16,7 @@ from destination_milvus.embedding.credentials import checked_key
 from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder, Send
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
-from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.packing import RequestLimits
 from destination_milvus.embedding.redirects import require_origin
 from destination_milvus.errors import ConfigError, InternalError, option
 
@@ -56,7 +56,7 @@ RETIRED_MODELS: Mapping[str, str] = dict.fromkeys(
 )
 """The day from which Cohere answers no request for them (https://docs.cohere.com/docs/deprecations)."""
 
-LIMITS = Limits(inputs=96, tokens_per_input=None, tokens_per_request=128_000)
+LIMITS = RequestLimits(inputs=96, tokens_per_input=None, tokens_per_request=128_000)
 """Texts a request: API reference, "Embed". Longer texts are cut off by the service (`truncate`), which is its
 default and what the existing connector gets; `max_tokens` tells where, so that `check` can warn."""
 

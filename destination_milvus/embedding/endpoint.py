@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.failures import RequestRefused, Unavailable
-from destination_milvus.embedding.packing import Limits, Piece, measure, pack
+from destination_milvus.embedding.packing import Piece, RequestLimits, measure, pack
 from destination_milvus.embedding.usage import Meter, Usage
 from destination_milvus.errors import ConfigError
 from destination_milvus.model import Refusal, Vector
@@ -45,7 +45,7 @@ class EmbeddingModel:
     identity: str
     dimensions: int
     max_tokens: int
-    limits: Limits
+    limits: RequestLimits
 
 
 class EndpointEmbedder:

@@ -22,7 +22,7 @@ from destination_milvus.embedding.credentials import checked_address, checked_ke
 from destination_milvus.embedding.endpoint import EmbeddingModel, EndpointEmbedder
 from destination_milvus.embedding.failures import ErrorAnswer, Service
 from destination_milvus.embedding.pace import Pace
-from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.packing import RequestLimits
 from destination_milvus.embedding.rates import allowances
 from destination_milvus.embedding.redirects import keep_to_origin
 from destination_milvus.errors import ConfigError, InternalError, ModelMismatch, option
@@ -37,7 +37,7 @@ DEFAULT_MODEL = "text-embedding-3-small"
 MAX_TOKENS = 8192
 """Tokens of one input; this and the limits below: OpenAI's API reference, "Create embeddings"."""
 
-LIMITS = Limits(inputs=2048, tokens_per_input=MAX_TOKENS, tokens_per_request=300_000)
+LIMITS = RequestLimits(inputs=2048, tokens_per_input=MAX_TOKENS, tokens_per_request=300_000)
 
 OPENAI_ADDRESS = "https://api.openai.com/v1"
 """Said outright: the client would take another one from the environment."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """What a service takes in one request."""
 
     inputs: int
@@ -40,7 +40,7 @@ def is_encodable(text: str) -> bool:
 
 
 def measure(
-    texts: Sequence[str], limits: Limits, count_tokens: Callable[[str], int], *, exact: bool
+    texts: Sequence[str], limits: RequestLimits, count_tokens: Callable[[str], int], *, exact: bool
 ) -> list[Piece | Refusal]:
     """Every text with its size, or the reason why it cannot be sent.
 
@@ -81,14 +81,14 @@ def _utf8_length(text: str) -> int | None:
         return None
 
 
-def _surely_within(sizes: Sequence[int | None], limits: Limits) -> bool:
+def _surely_within(sizes: Sequence[int | None], limits: RequestLimits) -> bool:
     known = [size for size in sizes if size is not None]
     longest = max(known, default=0)
     fits = limits.tokens_per_input is None or longest <= limits.tokens_per_input
     return fits and sum(known) <= limits.tokens_per_request
 
 
-def _piece_or_refusal(piece: Piece, limits: Limits, *, encodable: bool) -> Piece | Refusal:
+def _piece_or_refusal(piece: Piece, limits: RequestLimits, *, encodable: bool) -> Piece | Refusal:
     if not encodable:
         return UNENCODABLE
     if limits.tokens_per_input is not None and piece.tokens > limits.tokens_per_input:

@@ -102,31 +102,33 @@ def _document(record: Record, builder: DocumentBuilder, key: RecordKey, vector_f
     vector = _vector(record.data, vector_field, key) if vector_field is not None else None
     built = builder.build(record.data, record.emitted_at, vector)
     own = own_bytes(key, builder.collection)
-    metadata = _with_changes(built.document.metadata, built.changes, record)
-    if own and _exceeds(metadata, own):
+    document = _with_changes(built.document, built.changes, record)
+    if own and _exceeds(document, own):
         # the key stands in the dynamic fields a second time, so less than usual is left for what may be cut
         smaller = replace(builder, metadata_bytes=builder.metadata_bytes - own).metadata(record.data)
-        metadata = _with_changes(smaller.metadata, smaller.changes, record)
-    if missing := [name for name, column in builder.columns.items() if column.required and name not in metadata]:
+        document = _with_changes(built.document.with_metadata(smaller.metadata), smaller.changes, record)
+    if missing := [
+        name for name, column in builder.columns.items() if column.required and name not in document.metadata
+    ]:
         raise BadRecord(
             f"it has no value that fits the collection's column {', '.join(missing)}, which takes no null",
             stream=key.stream,
             key=key.record_id,
         )
-    if _exceeds(metadata, own):
+    if _exceeds(document, own):
         raise BadRecord(TOO_LARGE_TO_CUT, stream=key.stream, key=key.record_id)
-    return built.document if metadata is built.document.metadata else replace(built.document, metadata=metadata)
+    return document
 
 
-def _exceeds(metadata: Mapping[str, Json], own: int) -> bool:
+def _exceeds(document: Document, own: int) -> bool:
     """Whether a row that adds so many bytes of its own is too large for Milvus, its text cut to nothing."""
-    return len(digests.metadata_bytes(metadata)) + own > MAX_DYNAMIC_BYTES
+    return len(document.metadata_json) + own > MAX_DYNAMIC_BYTES
 
 
-def _with_changes(metadata: Mapping[str, Json], changes: Sequence[FieldChange], record: Record) -> Mapping[str, Json]:
-    """The metadata with a note of what it lost, here and at the source."""
+def _with_changes(document: Document, changes: Sequence[FieldChange], record: Record) -> Document:
+    """The document with a note of what its metadata lost, here and at the source."""
     told = [*(change.as_json() for change in changes), *record.changes][:MAX_NOTED_CHANGES]
-    return {**metadata, META_CHANGES: [_noted(change) for change in told]} if told else metadata
+    return document.with_metadata({**document.metadata, META_CHANGES: list(map(_noted, told))}) if told else document
 
 
 def _noted(change: Mapping[str, Json]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from destination_milvus.documents.chunking import Chunker
 from destination_milvus.errors import BadRecord
 from destination_milvus.fields import truncated
 from destination_milvus.flow.recent_vectors import RecentVectors
-from destination_milvus.flow.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without
+from destination_milvus.flow.reconcile import Candidate, Triage, reconcile, rows_to_read, triage, without_refused
 from destination_milvus.model import (
     Change,
     Chunk,
@@ -90,11 +90,11 @@ class Committer:
         return committed
 
     def _commit(self, sorted_changes: Triage, chunked: Sequence[Chunked], heads: Mapping[RecordKey, Head]) -> Committed:
-        stored = self.store.rows(rows_to_read(chunked, sorted_changes.deletes, heads))
+        stored = self.store.read_rows(rows_to_read(chunked, sorted_changes.deletes, heads))
         plan = reconcile(sorted_changes, chunked, heads, stored, self.row_format)
         vectors, refused, embedded = self._vectors(plan)
         bad = self._bad_records(plan, refused)
-        plan = without(plan, frozenset(refused))
+        plan = without_refused(plan, frozenset(refused))
         self.store.apply(plan, vectors)
         return _committed(plan, bad, embedded)
 

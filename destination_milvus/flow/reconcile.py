@@ -106,7 +106,7 @@ def _write(
     stored: Mapping[int, StoredRow],
     row_format: str,
 ) -> RecordWrite:
-    metadata = digests.metadata_bytes(candidate.upsert.document.metadata)
+    metadata = candidate.upsert.document.metadata_json
     fingerprints = tuple(digests.row_fingerprint(chunk.text_hash, metadata, row_format) for chunk in chunks)
     unchanged = frozenset(
         number
@@ -146,7 +146,7 @@ def _vectors_at_hand(writes: Iterable[RecordWrite]) -> dict[str, Vector]:
     return vectors
 
 
-def without(plan: Plan, refused: frozenset[str]) -> Plan:
+def without_refused(plan: Plan, refused: frozenset[str]) -> Plan:
     """The plan without the records that need a text which could not be embedded: their old versions stay."""
     kept = tuple(write for write in plan.writes if refused.isdisjoint(chunk.text_hash for chunk in write.chunks))
     return Plan(kept, plan.removals, plan.embed, plan.vectors, plan.unchanged)

@@ -28,8 +28,8 @@ class AutoIdStore:
         fields = [STREAM, RECORD_ID, CHUNK, CHUNKS, FINGERPRINT]
         return {key: _head_of_rows(found) for key, found in self._rows_by_record(keys, fields).items()}
 
-    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
-        """As `VectorStore.rows`; numbered as they are found."""
+    def read_rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """As `VectorStore.read_rows`; numbered as they are found."""
         several = {key.record_id for key, count in counts.items() if count > 1}
         found = self._rows_by_record(counts, ["*"], several)
         return {key: dict(enumerate(stored_row(raw, self._collection) for raw in raws)) for key, raws in found.items()}

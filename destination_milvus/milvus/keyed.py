@@ -38,8 +38,8 @@ class KeyedStore:
             for raw in self._calls.get(list(by_primary_key), [key_field, FINGERPRINT, CHUNKS], ROWS_PAGE)
         }
 
-    def rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
-        """As `VectorStore.rows`."""
+    def read_rows(self, counts: Mapping[RecordKey, int]) -> dict[RecordKey, dict[int, StoredRow]]:
+        """As `VectorStore.read_rows`."""
         wanted = [chunk_key(key, number) for key, count in counts.items() for number in range(count)]
         stored: dict[RecordKey, dict[int, StoredRow]] = {}
         for raw in self._calls.get(wanted, ["*"]):

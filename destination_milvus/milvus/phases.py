@@ -42,7 +42,7 @@ def phases(plan: Plan, vectors: Mapping[str, Vector], collection: Collection) ->
         chain(
             (announced_head(write, vectors, collection) for write in writes if write.announce is not None),
             (
-                pending(removal.announce, removal.rows, collection)
+                pending(removal.announce, removal.chunks, collection)
                 for removal in removals
                 if removal.announce is not None
             ),
@@ -59,7 +59,7 @@ def phases(plan: Plan, vectors: Mapping[str, Vector], collection: Collection) ->
     yield Deletes(
         chain(
             (chunk_key(write.upsert.key, number) for write in writes for number in write.surplus),
-            (chunk_key(removal.key, number) for removal in removals for number in range(1, removal.rows)),
+            (chunk_key(removal.key, number) for removal in removals for number in range(1, removal.chunks)),
         )
     )
     # 9: a version is complete once its head is in, and a record gone once its head is out

@@ -16,7 +16,7 @@ from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.endpoint import ALL_REFUSED, EmbeddingModel, EndpointEmbedder
 from destination_milvus.embedding.failures import RequestRefused, Unavailable
 from destination_milvus.embedding.pace import Pace
-from destination_milvus.embedding.packing import Limits
+from destination_milvus.embedding.packing import RequestLimits
 from destination_milvus.embedding.rates import UNTOLD, Allowance, Allowances, allowances
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, TransientError
@@ -64,12 +64,12 @@ def texts(count: int) -> list[str]:
 
 def embedder(
     sender: Sender,
-    limits: Limits | None = None,
+    limits: RequestLimits | None = None,
     tokens_per_minute: int | None = None,
     pace: Pace | None = None,
     retries: Retries = QUICK,
 ) -> EndpointEmbedder:
-    limits = limits or Limits(inputs=2048, tokens_per_input=100, tokens_per_request=300_000)
+    limits = limits or RequestLimits(inputs=2048, tokens_per_input=100, tokens_per_request=300_000)
     model = EmbeddingModel("test:numbers:1", 1, 100, limits)
     return EndpointEmbedder(model, sender, pace or Pace(None, None), tokens_per_minute, retries)
 
@@ -82,7 +82,7 @@ def test_no_texts_make_no_request() -> None:
 
 def test_texts_go_in_as_few_requests_as_the_limits_allow() -> None:
     sender = Sender()
-    limits = Limits(inputs=4, tokens_per_input=100, tokens_per_request=300_000)
+    limits = RequestLimits(inputs=4, tokens_per_input=100, tokens_per_request=300_000)
     assert embedder(sender, limits).embed(texts(10)) == [vector(text) for text in texts(10)]
     assert [len(sent) for sent in sender.sent] == [4, 4, 2]
 
