@@ -92,10 +92,10 @@ spec: $(STAMP)  ## Write the golden copy of the specification anew
 	$(BIN)/python -m json.tool --indent 2 .venv/spec.json integration_tests/spec.json
 
 lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARGS=--upgrade for newer versions
-	$(BIN)/python unit_tests/test_lock.py $(ARGS)
+	$(BIN)/python -m devtools.lock $(ARGS)
 
 kills: $(STAMP)  ## Kill syncs at any moment, and look what is left; ARGS="--backend server --kills 100"
-	$(BIN)/python -m integration_tests.real_kills $(ARGS)
+	$(BIN)/python -m devtools.real_kills $(ARGS)
 
 clean:  ## Remove what the other commands made
 	rm -rf .venv .milvus-server .demo .bench .readers .acceptance .image .release .drivers dist

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from benchmarks import inputs, installing
 from benchmarks.endpoint import Remote, Stats
 from benchmarks.measure import Run, Spread, cpu_seconds, run
-from integration_tests.milvus_server import MilvusServer
+from devtools.milvus_server import MilvusServer
 
 ROOT = Path(__file__).parents[1]
 CONNECTOR = Path(sys.executable).with_name("destination-milvus")

@@ -6,11 +6,10 @@ import html
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from release.environments import environment
+from devtools.environments import environment
 
 WORK = Path(__file__).parents[1] / ".bench"
 """Everything the benchmarks make, out of sight of git by a `.gitignore` of its own."""
@@ -40,7 +39,7 @@ def baseline_python() -> Path:
 
 def python_with(name: str, requirements: Path) -> Path:
     """The interpreter of an environment of its own with what a file asks for."""
-    return environment(work_folder() / name, sys.executable, [["--requirement", str(requirements)]])
+    return environment(work_folder() / name, [["--requirement", str(requirements)]]).python
 
 
 def paragraphs() -> list[str]:

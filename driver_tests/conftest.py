@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools.backends import Backend
+from devtools.openai_endpoint import serving
 from driver_tests.target import Target
-from integration_tests.backends import Backend
-from integration_tests.openai_endpoint import serving
 
 
 @pytest.fixture

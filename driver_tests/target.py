@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integration_tests.backends import Backend, config
-from integration_tests.connector import entities
-from integration_tests.openai_endpoint import OpenAIEndpoint
+from devtools.backends import Backend, config
+from devtools.connector import entities
+from devtools.openai_endpoint import OpenAIEndpoint
 from source_zendesk_stub.config import Settings
 from source_zendesk_stub.feeds import feeds_of
 from source_zendesk_stub.world import World

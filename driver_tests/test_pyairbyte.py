@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from driver_tests.environments import Environment, environment_of
+from devtools.connector import PROGRAM, environment
+from devtools.environments import Environment
+from devtools.zendesk_server import PROGRAM as STUB
+from driver_tests.environments import environment_of
 from driver_tests.outside import Outside, closed
 from driver_tests.target import Target, assert_holds, stub_records
-from integration_tests.connector import PROGRAM, environment
-from integration_tests.zendesk_server import PROGRAM as STUB
 
 HERE = Path(__file__).parent
 METADATA = ("id", "subject", "status", "tags", "organization_id", "title", "html_url", "promoted", "vote_sum")

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from driver_tests.environments import Environment, environment_of
+from devtools.connector import PROGRAM as DESTINATION
+from devtools.connector import Finished, environment
+from devtools.environments import Environment
+from devtools.zendesk_server import EMAIL, SUBDOMAIN, TOKEN, Served, serving
+from driver_tests.environments import environment_of
 from driver_tests.target import Target, assert_holds, stub_records
-from integration_tests.connector import PROGRAM as DESTINATION
-from integration_tests.connector import Finished, environment
-from integration_tests.zendesk_server import EMAIL, SUBDOMAIN, TOKEN, Served, serving
 
 METADATA = ("id", "subject", "status", "tags", "organization_id", "title", "html_url", "created_at", "updated_at")
 PROGRAM = "source-zendesk-support"

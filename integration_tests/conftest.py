@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.backends import Backend
-from integration_tests.milvus_server import MilvusServer, NoBuildError
+from devtools.backends import Backend
+from devtools.milvus_server import MilvusServer, NoBuildError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROGRAMS = Path(sys.executable).parent

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from integration_tests.connector import PROGRAM, arguments, environment
-from integration_tests.platform_rules import VERSION, Breach, Judge, Message, StoredRecord, require_source_line
+from devtools.connector import PROGRAM, arguments, environment
+from devtools.platform_rules import VERSION, Breach, Judge, Message, StoredRecord, require_source_line
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

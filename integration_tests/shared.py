@@ -21,8 +21,8 @@ from destination_milvus.fields import SYSTEM_FIELDS as ALL_SYSTEM_FIELDS
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.model import RecordKey
 from destination_milvus.write import write_stream
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.milvus_server import MilvusServer
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.milvus_server import MilvusServer
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.backends import Backend
-from integration_tests.connector import catalog, environment, record, run, stream
-from integration_tests.openai_endpoint import OpenAIEndpoint, serving
+from devtools.backends import Backend
+from devtools.connector import catalog, environment, record, run, stream
+from devtools.openai_endpoint import OpenAIEndpoint, serving
 
 PROGRAM = Path(__file__).parents[1] / "examples" / "answer.py"
 

@@ -12,9 +12,9 @@ import pytest
 
 from destination_milvus.errors import BadRecord, DestinationError
 from destination_milvus.fields import MAX_DYNAMIC_BYTES, META_CHANGES, SYSTEM_FIELDS
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, entities, record, run, state, stream, write
-from integration_tests.openai_endpoint import OpenAIEndpoint, serving
+from devtools.backends import Backend, config
+from devtools.connector import catalog, entities, record, run, state, stream, write
+from devtools.openai_endpoint import OpenAIEndpoint, serving
 from integration_tests.shared import PLACES, SharedCollection, shared_collection
 
 TICKETS = catalog(stream("tickets"))

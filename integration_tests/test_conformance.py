@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import catalog, record, stream
+from devtools.connector import catalog, record, stream
 from integration_tests.shared import PLACES, PROCESSING, SharedCollection, places, shared_collection
 
 BEHAVIOURS = sorted(path.parent for path in Path(__file__).with_name("streams").glob("*/catalog.json"))

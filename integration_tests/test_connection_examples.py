@@ -15,10 +15,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from destination_milvus.config import specification
 from destination_milvus.config.models import parse_config
-from destination_milvus.config.specification import specification
-from integration_tests.connector import environment
-from release import environments
+from devtools import environments
+from devtools.connector import environment
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "api" / "create_connection.py"
@@ -107,7 +107,7 @@ def run(settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
 def judged(bodies: Requests, *terraform: Path) -> list[dict[str, Any]]:
     """Bodies judged by the client library that Airbyte makes from its API, and Terraform files parsed."""
     requirements = ["--requirement", str(Path(__file__).with_name("connection-examples.txt"))]
-    python = environments.environment(ENVIRONMENT, sys.executable, [requirements])
+    python = environments.environment(ENVIRONMENT, [requirements]).python
     asked = json.dumps({"bodies": bodies, "terraform": [str(path) for path in terraform]})
     done = subprocess.run(
         [str(python), str(JUDGE)], input=asked, capture_output=True, text=True, check=False, timeout=120

@@ -18,10 +18,10 @@ from destination_milvus.errors import BadRecord, ConfigError, TransientError
 from destination_milvus.milvus import calls, connection, reader
 from destination_milvus.milvus.open import OpenCollection
 from destination_milvus.model import RecordKey
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, state, stream, write
+from devtools.backends import Backend, config
+from devtools.connector import catalog, record, state, stream, write
+from devtools.milvus_server import PORT, PORTS_APART, MilvusServer
 from integration_tests.milvus_calls import Call, Failed, intercept
-from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
 
 TICKETS = catalog(stream("tickets"))
 PROCESSING = {"text_fields": ["text"], "include_field_names": False}

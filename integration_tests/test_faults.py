@@ -24,8 +24,8 @@ from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
 from destination_milvus.milvus.connection import connect
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import (
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.connector import (
     arguments,
     catalog,
     entities,
@@ -37,8 +37,8 @@ from integration_tests.connector import (
     stream,
     write,
 )
-from integration_tests.milvus_server import PORT, PORTS_APART, MilvusServer
-from integration_tests.openai_endpoint import OpenAIEndpoint, serving
+from devtools.milvus_server import PORT, PORTS_APART, MilvusServer
+from devtools.openai_endpoint import OpenAIEndpoint, serving
 
 TICKETS = catalog(stream("tickets"))
 RECORDS = 600

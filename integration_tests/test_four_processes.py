@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.backends import Backend, config
-from integration_tests.connector import Finished, catalog, entities, record, run, state, status, stream
-from integration_tests.milvus_server import MilvusServer
+from devtools.backends import Backend, config
+from devtools.connector import Finished, catalog, entities, record, run, state, status, stream
+from devtools.milvus_server import MilvusServer
 
 PROCESSES = 4
 RECORDS = 300

@@ -14,8 +14,8 @@ from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.write import write_stream
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import catalog, entities, record, state, stream, write
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.connector import catalog, entities, record, state, stream, write
 
 TICKETS = catalog(stream("tickets"))
 TEXTS = {

@@ -17,7 +17,7 @@ from destination_milvus.fields import CHUNK, RECORD_ID, STREAM
 from destination_milvus.milvus import keyed
 from destination_milvus.milvus.filters import literal, records_filter
 from destination_milvus.model import RecordKey
-from integration_tests.connector import catalog, record, state, status, stream
+from devtools.connector import catalog, record, state, status, stream
 from integration_tests.shared import PLACES, Outcome, SharedCollection, places, shared_collection
 
 NAMES = ("append", "append_dedup", "overwrite", "overwrite_keyed")

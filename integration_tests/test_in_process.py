@@ -15,8 +15,8 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Configu
 from destination_milvus import DestinationMilvus
 from destination_milvus.errors import BadRecord, InternalError
 from destination_milvus.flow.batch import BatchLimits
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, entities, record, run, state, stream
+from devtools.backends import Backend, config
+from devtools.connector import catalog, entities, record, run, state, stream
 
 LIMITS = BatchLimits()
 TICKETS = ConfiguredAirbyteCatalogSerializer.load(catalog(stream("tickets")))

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from destination_milvus.fields import CHUNK
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import catalog, entities, record, state, stream, write
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.connector import catalog, entities, record, state, stream, write
 from integration_tests.milvus_calls import Call, Failed, intercept
 
 

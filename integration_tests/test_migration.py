@@ -14,9 +14,9 @@ import pytest
 from destination_milvus.check import check_configuration
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.errors import ModelMismatch
-from integration_tests import openai_endpoint
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, run, status, stream, write
+from devtools import openai_endpoint
+from devtools.backends import Backend, config
+from devtools.connector import catalog, record, run, status, stream, write
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

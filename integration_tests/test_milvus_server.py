@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.backends import Backend
-from integration_tests.milvus_server import PORT, PORTS_APART, REQUIREMENTS, VERSION, MilvusServer, ServerError
+from devtools.backends import Backend
+from devtools.milvus_server import PORT, PORTS_APART, REQUIREMENTS, VERSION, MilvusServer, ServerError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 LAUNCH = """
 import sys, time
 from pathlib import Path
-from integration_tests.milvus_server import MilvusServer
+from devtools.milvus_server import MilvusServer
 server = MilvusServer(Path(sys.argv[1]), port=int(sys.argv[2]))
 server.start()
 print(server.pid, flush=True)

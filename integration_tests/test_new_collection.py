@@ -10,8 +10,8 @@ from destination_milvus.errors import ConfigError
 from destination_milvus.milvus import connection
 from destination_milvus.milvus.columns import NO_COLUMNS
 from destination_milvus.milvus.open import create_collection
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, entities, record, state, stream, write
+from devtools.backends import Backend, config
+from devtools.connector import catalog, entities, record, state, stream, write
 
 TICKETS = catalog(stream("tickets"))
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, record, state, stream
-from integration_tests.milvus_server import MilvusServer
-from integration_tests.platform_rules import StoredRecord
+from devtools.backends import Backend, config
+from devtools.connector import catalog, record, state, stream
+from devtools.milvus_server import MilvusServer
+from devtools.platform_rules import StoredRecord
 from integration_tests.platform_script import Platform, SourceFailed, stored_records
 
 ROOT = Path(__file__).parents[1]

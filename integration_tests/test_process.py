@@ -14,9 +14,9 @@ import pytest
 
 from destination_milvus.config.models import parse_config
 from destination_milvus.milvus.connection import connect
-from integration_tests.backends import Backend, config
-from integration_tests.certificates import Authority
-from integration_tests.connector import (
+from devtools.backends import Backend, config
+from devtools.certificates import Authority
+from devtools.connector import (
     arguments,
     catalog,
     entities,
@@ -26,7 +26,7 @@ from integration_tests.connector import (
     state,
     stream,
 )
-from integration_tests.milvus_server import MilvusServer
+from devtools.milvus_server import MilvusServer
 
 HERE = Path(__file__).parent
 TICKETS = catalog(stream("tickets"))

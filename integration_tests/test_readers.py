@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import environment
-from integration_tests.reader_environments import interpreter_of
+from devtools import environments
+from devtools.connector import environment
 
 ROOT = Path(__file__).parents[1]
+READERS = ROOT / "integration_tests" / "readers"
 PAGE = (ROOT / "docs" / "reading.md").read_text()
 
 RECIPES = {
@@ -70,7 +71,10 @@ def test_a_recipe_and_its_hybrid_search_run_on_a_collection_with_words(
 
 def python_of(section: str) -> Path:
     library = RECIPES[section]
-    return Path(sys.executable) if library is None else interpreter_of(library)
+    if library is None:
+        return Path(sys.executable)
+    locked = ["--require-hashes", "--requirement", str(READERS / f"{library}.txt")]
+    return environments.environment(ROOT / ".readers" / library, [locked]).python
 
 
 def require_same(printed: str, promised: str) -> None:

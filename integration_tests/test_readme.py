@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import environment
+from devtools.connector import environment
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent

@@ -26,11 +26,11 @@ from destination_milvus.config.secrets import secrets_in
 from destination_milvus.config.specification import specification
 from destination_milvus.errors import ConfigError, TransientError
 from destination_milvus.milvus.connection import connect
-from integration_tests.backends import Backend, config
-from integration_tests.certificates import Authority
-from integration_tests.connector import Finished, catalog, record, run, state, status, stream
-from integration_tests.milvus_server import MilvusServer, NoBuildError
-from integration_tests.openai_endpoint import serving
+from devtools.backends import Backend, config
+from devtools.certificates import Authority
+from devtools.connector import Finished, catalog, record, run, state, status, stream
+from devtools.milvus_server import MilvusServer, NoBuildError
+from devtools.openai_endpoint import serving
 from integration_tests.shared import PLACES, SharedCollection, shared_collection
 
 ROOT = Path(__file__).parents[1]

@@ -25,8 +25,8 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from integration_tests.backends import Backend
-from integration_tests.connector import catalog, entities, record, stream, write
+from devtools.backends import Backend
+from devtools.connector import catalog, entities, record, stream, write
 from support_form.customers import DEMO_CUSTOMERS
 from support_form.desk import AlreadyOpen, Case, Desk, DeskClosed, Received, draw_number
 from support_form.settings import LOCAL_MODEL, read_settings

@@ -11,9 +11,9 @@ import pytest
 
 from destination_milvus.check import check_configuration
 from destination_milvus.errors import BadRecord, ConfigError
-from integration_tests.backends import Backend, config
-from integration_tests.connector import catalog, entities, record, stream, write
-from integration_tests.milvus_server import MilvusServer
+from devtools.backends import Backend, config
+from devtools.connector import catalog, entities, record, stream, write
+from devtools.milvus_server import MilvusServer
 
 PROCESSING = {"text_fields": ["text"], "include_field_names": False}
 NULLABLE = {"type": ["null", "integer"]}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError, InternalError, ModelMismatch
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import catalog, entities, record, state, status, stream, write
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.connector import catalog, entities, record, state, status, stream, write
 
 TICKETS = catalog(stream("tickets"))
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from integration_tests.zendesk_server import CREDENTIALS, PROGRAM, SUBDOMAIN, serving
+from devtools.zendesk_server import CREDENTIALS, PROGRAM, SUBDOMAIN, serving
 from source_zendesk_stub.api import MARK_OF_DELETION, Api
 from source_zendesk_stub.certificates import Identity, issue
 from source_zendesk_stub.config import Settings

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from release.environments import LOCK, ROOT, built, environment, run
+from devtools.environments import LOCK, ROOT, Environment, environment, run
+from release.wheel import built
 
 WORK = ROOT / ".acceptance"
 HERE = Path(__file__).parent
@@ -84,19 +85,19 @@ def run_standard_tests(name: str) -> None:
     Raises:
         subprocess.CalledProcessError: one of them failed.
     """
-    python = acceptance_python()
+    tools = acceptance_tools()
     folder = assembled(name)
-    run([str(python), str(HERE / "metadata_schema.py"), str(folder / "metadata.yaml")])
-    command = [str(python.with_name("airbyte-cdk")), "connector", "test", "."]
+    run([str(tools.python), str(HERE / "metadata_schema.py"), str(folder / "metadata.yaml")])
+    command = [str(tools.program("airbyte-cdk")), "connector", "test", "."]
     run([*command, "--pytest-arg=-m", "--pytest-arg=not image_tests", "--pytest-arg=-rfE"], folder)
 
 
-def acceptance_python() -> Path:
-    """The interpreter of the environment with Airbyte's tests and the wheel."""
+def acceptance_tools() -> Environment:
+    """The environment with Airbyte's tests and the wheel."""
     [wheel] = built(WORK / "wheel", "--wheel")
     locked = ["--constraint", str(LOCK), f"{wheel}[local]"]
     tools = ["--require-hashes", "--no-deps", "--requirement", str(HERE / "acceptance.txt")]
-    return environment(WORK / "environment", sys.executable, [locked, tools])
+    return environment(WORK / "environment", [locked, tools])
 
 
 def assembled(name: str) -> Path:
@@ -173,7 +174,7 @@ def _make_repository(folder: Path) -> None:
 
 def _qa_python() -> Path:
     tools = ["--no-deps", "--requirement", str(HERE / "qa.txt")]
-    return environment(WORK / "qa", _interpreter(), [tools])
+    return environment(WORK / "qa", [tools], _interpreter()).python
 
 
 def _interpreter() -> str:

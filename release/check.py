@@ -20,7 +20,8 @@ from pathlib import Path
 
 from packaging.metadata import Metadata
 
-from release.environments import LOCK, ROOT, UV, built, environment
+from devtools.environments import LOCK, ROOT, UV, Environment, environment
+from release.wheel import built
 
 WORK = ROOT / ".release"
 EXAMPLES = ROOT / "examples"
@@ -97,20 +98,20 @@ def _version_of(interpreter: str) -> str:
     return subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _installed(version: str, interpreter: str, wheel: Path) -> Path:
-    """The folder of the commands of an environment with the wheel."""
+def _installed(version: str, interpreter: str, wheel: Path) -> Environment:
+    """An environment with the wheel."""
     folder = WORK / version
     shutil.rmtree(folder, ignore_errors=True)  # what is tried out is what was built now
-    return environment(folder, interpreter, [["--constraint", str(LOCK), f"{wheel}[local]"]]).parent
+    return environment(folder, [["--constraint", str(LOCK), f"{wheel}[local]"]], interpreter)
 
 
-def try_out(programs: Path) -> None:
+def try_out(installed: Environment) -> None:
     """Run spec, check, and write twice: the stub's records into Milvus Lite, then the same, which embeds nothing."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for example in ("catalog.json", "source_config.json", "milvus_lite_local.json"):
             shutil.copy(EXAMPLES / example, folder)
-        destination = str(programs / "destination-milvus")
+        destination = str(installed.program("destination-milvus"))
         config = ["--config", "milvus_lite_local.json"]
         spec = _messages([destination, "spec"], folder)
         assert spec == [json.loads((ROOT / "integration_tests" / "spec.json").read_text())], (
@@ -120,7 +121,7 @@ def try_out(programs: Path) -> None:
         assert status == {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}, status
         print("  spec is the golden copy, check succeeds")
         read = [
-            str(programs / "source-zendesk-stub"),
+            str(installed.program("source-zendesk-stub")),
             "read",
             "--config",
             "source_config.json",

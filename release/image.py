@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from release.acceptance import DESTINATION, acceptance_python, assembled
-from release.environments import ROOT, run
+from devtools.environments import ROOT, run
+from release.acceptance import DESTINATION, acceptance_tools, assembled
 
 HERE = Path(__file__).parent
 EXAMPLES = ROOT / "examples"
@@ -115,15 +115,15 @@ def test() -> None:
         _raise_loopback()
         _try_out()
     else:
-        acceptance_python()  # installed while there still is a network
+        acceptance_tools()  # installed while there still is a network
         # podman's containers get this process's network: one in which nothing is, and nothing can be downloaded from
         command = ["unshare", "--net", sys.executable, "-m", "release.image", "test"]
         sys.exit(subprocess.run(command, check=False, env={**os.environ, "OWN_NETWORK": "1"}, cwd=ROOT).returncode)
 
 
 def _try_out() -> None:
-    from integration_tests.milvus_server import MilvusServer  # noqa: PLC0415 - a build needs no test's modules
-    from integration_tests.openai_endpoint import serving  # noqa: PLC0415
+    from devtools.milvus_server import MilvusServer  # noqa: PLC0415 - a build needs neither
+    from devtools.openai_endpoint import serving  # noqa: PLC0415
 
     _look_at_configuration()
     print(inside(CONTENT.read_text(), "checks"), flush=True)
@@ -215,9 +215,9 @@ def _messages(command: Sequence[str], folder: Path, network: str, stdin: bytes =
 
 def _airbytes_tests() -> None:
     """`airbyte-cdk image test`: spec, check and the examples' configurations, in the image."""
-    python, folder = acceptance_python(), assembled(DESTINATION)
+    tools, folder = acceptance_tools(), assembled(DESTINATION)
     path = f"{Path(docker()).parent}:{os.environ['PATH']}"
-    command = [str(python.with_name("airbyte-cdk")), "image", "test", ".", "--image", IMAGE]
+    command = [str(tools.program("airbyte-cdk")), "image", "test", ".", "--image", IMAGE]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )

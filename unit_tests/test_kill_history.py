@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.kill_history import RECORDS, Rows, Stream, Version, interleaved, positions
+from devtools.kill_history import RECORDS, Rows, Stream, Version, interleaved, positions
 
 RANDOM = Random(1)  # noqa: S311 - nobody guesses it
 OLD, NEW = Version(("old", "second"), 1), Version(("new",), 2)

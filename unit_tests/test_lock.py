@@ -1,20 +1,15 @@
-"""requirements.lock is what pyproject.toml asks for. As a script, this file renews it (`make lock`)."""
+"""requirements.lock is what pyproject.toml asks for."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-LOCK = "requirements.lock"
-
-COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--output-file", LOCK, "--quiet"]
-COMPILE += ["--universal", "--python-version", "3.10", "--extra", "local", "--extra", "app", "--group", "dev"]
-COMPILE += ["--generate-hashes", "--custom-compile-command", "make lock"]
+from devtools.environments import LOCK, ROOT
+from devtools.lock import PROJECT
 
 NO_INDEX = ("error sending request", "failed to fetch", "dns error", "network was disabled", "timed out")
 """What uv says, in lower case, where no package index can be reached."""
@@ -22,28 +17,24 @@ NO_INDEX = ("error sending request", "failed to fetch", "dns error", "network wa
 
 def test_the_lock_is_up_to_date(tmp_path: Path) -> None:
     """Compiling pyproject.toml again, with the versions that are locked, changes nothing."""
-    for name in (LOCK, "pyproject.toml"):
+    for name in (LOCK.name, "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
 
-    done = subprocess.run(COMPILE, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(PROJECT, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     said = " ".join(done.stderr.lower().split())
     if done.returncode and any(phrase in said for phrase in NO_INDEX):
         pytest.skip("no package index can be reached to compare the lock with")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / LOCK).read_text() == (ROOT / LOCK).read_text(), "run `make lock`"
+    assert (tmp_path / LOCK.name).read_text() == LOCK.read_text(), "run `make lock`"
 
 
 def test_the_lock_names_no_host() -> None:
     """It installs from whichever index the machine is configured for."""
-    assert "://" not in (ROOT / LOCK).read_text()
+    assert "://" not in LOCK.read_text()
 
 
 def test_everything_in_the_lock_has_a_hash() -> None:
     """What is installed is what was locked, byte for byte."""
-    packages = (ROOT / LOCK).read_text().replace("\\\n", "").splitlines()
+    packages = LOCK.read_text().replace("\\\n", "").splitlines()
     assert all("--hash=sha256:" in package for package in packages if package[:1].isalnum())
-
-
-if __name__ == "__main__":
-    sys.exit(subprocess.run([*COMPILE, *sys.argv[1:]], cwd=ROOT, check=False).returncode)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.platform_rules import (
+from devtools.platform_rules import (
     END_RULES,
     LINE_RULES,
     Breach,

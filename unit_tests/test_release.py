@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from release.check import description, find_interpreters, look_at_description
-from release.environments import built
+from release.wheel import built
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("destination_milvus", "source_zendesk_stub", "support_form")

@@ -19,7 +19,7 @@ from html import escape, unescape
 from pathlib import Path
 
 from benchmarks.installing import unpacked_package, work_folder
-from release.environments import UV
+from devtools.environments import UV
 
 PERL = "perl-doc"
 PYTHON = "python3.11-doc"

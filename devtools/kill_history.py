@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from integration_tests.connector import record, state, status, stream
+from devtools.connector import record, state, status, stream
 
 BALLAST = "x" * 100_000
 """In every record, and stored nowhere: a batch closes at 4 MiB, so that a sync of a hundred records has several."""

@@ -113,8 +113,8 @@ def _handler(endpoint: OpenAIEndpoint) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             if fault in _ERRORS:
-                code, headers, body = _ERRORS[fault]
-                self._answer(code, json.dumps(body).encode(), headers)
+                code, headers, error = _ERRORS[fault]
+                self._answer(code, json.dumps(error).encode(), headers)
                 return
             if self.path.endswith("/chat/completions"):
                 endpoint.chats.append(asked)

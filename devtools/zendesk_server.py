@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration_tests.connector import environment
+from devtools.connector import environment
 
 PROGRAM = Path(sys.executable).with_name("source-zendesk-stub")
 SUBDOMAIN = "tallyroost"

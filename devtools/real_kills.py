@@ -1,4 +1,4 @@
-"""`python -m integration_tests.real_kills [--backend lite|server] [--kills N] [--seed N]`: kill syncs, and look.
+"""`python -m devtools.real_kills [--backend lite|server] [--kills N] [--seed N]`: kill syncs, and look.
 
 Real processes over pipes, killed (SIGKILL) at any moment from their start to their exit, resumed at the last state that
 came back, again and again. After each kill, what was acknowledged has to be there; after each sync that ends, exactly
@@ -30,11 +30,10 @@ from typing import Any
 from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.milvus import connection, reader
-from integration_tests.backends import Backend, config, make_auto_id_collection
-from integration_tests.connector import arguments, catalog, environment
-from integration_tests.kill_history import Damage, Rows, Stream, interleaved, positions
-from integration_tests.milvus_server import MilvusServer
-from integration_tests.shared import PROCESSING
+from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.connector import arguments, catalog, environment
+from devtools.kill_history import Damage, Rows, Stream, interleaved, positions
+from devtools.milvus_server import MilvusServer
 
 BEGINNINGS = {"commit": "Writing ", "sweep": "Sweeping ", "exit": "Sync complete"}
 """Phases of a sync by the line of the log that each begins with; before them comes the start."""
@@ -47,6 +46,15 @@ KILLED = 0.8
 
 KILLS_A_HISTORY = 25
 """After so many, a new collection: creating one is to be hit too."""
+
+PROCESSING: Mapping[str, Any] = {
+    "chunk_size": 6,
+    "text_splitter": {"mode": "separator", "separators": ['"\\n"']},
+    "text_fields": ["body"],
+    "metadata_fields": ["id", "status"],
+    "include_field_names": False,
+}
+"""Two lines of three words do not fit into one chunk."""
 
 ROW_FIELDS = ["_ab_stream", "_ab_chunk", "_ab_fingerprint", "id", "status", "text"]
 
@@ -159,8 +167,7 @@ class History:
         self._folder = folder
         self._random = random
         self._tally = tally
-        processing = {**PROCESSING, "metadata_fields": ["id", "status"]}
-        self._conf = config(backend, processing=processing)
+        self._conf = config(backend, processing=PROCESSING)
         self._name: str = self._conf["indexing"]["collection"]
         if auto_id:
             make_auto_id_collection(backend, self._name, FakeEmbedder().dimensions)
@@ -315,7 +322,7 @@ def _table(tally: Tally) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m integration_tests.real_kills", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m devtools.real_kills", description=__doc__)
     parser.add_argument("--backend", choices=("lite", "server"), default="lite")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -15,23 +16,44 @@ LOCK = ROOT / "requirements.lock"
 UV = str(Path(sys.executable).with_name("uv"))
 
 
-def environment(folder: Path, python: str, installs: Iterable[Sequence[str]]) -> Path:
-    """The interpreter of an environment with what `installs` name, made anew where any of it has changed.
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment that is there."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.program("python")
+
+    def program(self, name: str) -> Path:
+        """One of its console commands."""
+        return self.folder / "bin" / name
+
+    def package(self, name: str) -> Path:
+        """The folder of one of its packages."""
+        [found] = self.folder.glob(f"lib/python*/site-packages/{name}")
+        return found
+
+
+def environment(folder: Path, installs: Iterable[Sequence[str]], python: str = sys.executable) -> Environment:
+    """An environment with what `installs` name, made anew where any of it has changed.
 
     Args:
         folder: where the environment is, or will be.
-        python: the interpreter to make it with, or its version.
         installs: arguments of `uv pip install`, one call each; the files among them count by their content.
+        python: the interpreter to make it with, or its version.
     """
-    interpreter = folder / "bin" / "python"
+    made = Environment(folder)
     wanted = _digest([[python], *installs])
     stamp = folder / "installed.sha256"
     if not stamp.exists() or stamp.read_text() != wanted:
         run([UV, "venv", "--quiet", "--clear", "--python", python, str(folder)])
         for arguments in installs:
-            run([UV, "pip", "install", "--quiet", "--python", str(interpreter), *arguments])
+            run([UV, "pip", "install", "--quiet", "--python", str(made.python), *arguments])
         stamp.write_text(wanted)
-    return interpreter
+    return made
 
 
 def run(command: Sequence[str], folder: Path = ROOT) -> None:
@@ -41,23 +63,8 @@ def run(command: Sequence[str], folder: Path = ROOT) -> None:
         subprocess.CalledProcessError: it failed.
     """
     # bytecode of all that is installed would cost more than it saves in a few starts
-    environment = {**os.environ, "UV_COMPILE_BYTECODE": "0"}
-    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, env=environment)
-
-
-def built(target: Path, *kinds: str) -> list[Path]:
-    """The files that `uv build` makes of this checkout, by the backend at the version of the lock.
-
-    Args:
-        target: folder for them; others of this project are taken out of it.
-        kinds: `--wheel` or `--sdist` for one of the two; without any, the wheel is made from the sdist.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    for old in target.glob("airbyte_destination_milvus-*"):
-        old.unlink()
-    build = [UV, "build", "--quiet", "--no-build-isolation", "--no-create-gitignore", "--python", sys.executable]
-    run([*build, *kinds, "--out-dir", str(target), str(ROOT)])
-    return sorted(target.glob("airbyte_destination_milvus-*"))
+    variables = {**os.environ, "UV_COMPILE_BYTECODE": "0"}
+    subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, env=variables)
 
 
 def _digest(installs: Iterable[Sequence[str]]) -> str:

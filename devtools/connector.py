@@ -14,7 +14,7 @@ from typing import Any
 
 from destination_milvus.config.models import parse_config
 from destination_milvus.write import write_stream
-from integration_tests.backends import Backend
+from devtools.backends import Backend
 
 PROGRAM = Path(sys.executable).with_name("destination-milvus")
 

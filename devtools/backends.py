@@ -85,8 +85,10 @@ def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     merged = dict(base)
     for key, value in overrides.items():
         before = merged.get(key)
-        mixes = isinstance(before, Mapping) and isinstance(value, Mapping) and "mode" not in value
-        merged[key] = _merged(before, value) if mixes else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping) and "mode" not in value:
+            merged[key] = _merged(before, value)
+        else:
+            merged[key] = value
     return merged
 
 
