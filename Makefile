@@ -73,7 +73,7 @@ bench: $(STAMP)  ## Benchmarks in some 20 minutes, into docs/performance.md; ARG
 bench-full: $(STAMP)  ## More runs and a million records
 	$(BIN)/python -m benchmarks --full $(ARGS)
 
-quality: $(STAMP)  ## Search quality and HTML conversion, into docs/search-quality.md; ARGS="--part search" for one
+quality: $(STAMP)  ## Search quality, into docs/search-quality.md; ARGS="--variant 'field names'" for some
 	$(BIN)/python -m benchmarks.quality $(ARGS)
 
 lint: $(STAMP)  ## Style

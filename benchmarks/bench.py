@@ -1,27 +1,29 @@
-"""What the cases measure with: the endpoint, a Milvus, the connector and the baseline as processes."""
+"""What the cases measure with: an endpoint, a Milvus, the connector and the baseline as processes."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks import inputs, installing
-from benchmarks.endpoint import Remote, Stats
-from benchmarks.measure import Run, Spread, cpu_seconds, run
+from benchmarks.measure import Run, cpu_seconds, run
+from devtools.environments import ROOT
 from devtools.milvus_server import MilvusServer
+from devtools.openai_endpoint import OpenAIEndpoint, serving
 
-ROOT = Path(__file__).parents[1]
 CONNECTOR = Path(sys.executable).with_name("destination-milvus")
 PORT = 23530
+DIMENSIONS = 1536
+LATENCY = 0.1
 STAGES = ("parse", "chunk", "embed", "store")
 
 TEXT_FIELDS = {"tickets": ["subject", "description"], "articles": ["body"]}
@@ -35,15 +37,12 @@ METADATA_FIELDS = {
 class Target:
     """Where rows go: a Milvus server, or Milvus Lite in the connector's process."""
 
-    name: Literal["server", "lite"]
     folder: Path
-    uri: str = ""
-    pid: int | None = None
-    """Of the server."""
+    server: MilvusServer | None = None
 
     def host(self) -> str:
         """As in `indexing.host`; a database of its own each time on Milvus Lite."""
-        return self.uri or str(self.folder / f"{uuid.uuid4().hex}.db")
+        return self.server.uri if self.server else str(self.folder / f"{uuid.uuid4().hex}.db")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Job:
     host: str
     source: Path
     stream: str = "tickets"
-    embedding: Mapping[str, Any] = field(default_factory=lambda: {"mode": "openai"})
+    embedding: Literal["openai", "openai_compatible", "fake"] = "openai"
     chunk_size: int = 1000
     advanced: Mapping[str, Any] = field(default_factory=dict)
     collection: str = field(default_factory=lambda: f"bench_{uuid.uuid4().hex}")
@@ -64,19 +63,16 @@ class Measured:
     """A run, and what the endpoint and the server saw of it."""
 
     run: Run
-    endpoint: Stats
+    endpoint: OpenAIEndpoint
     records: int
     server_cpu: float
+    endpoint_cpu: float
+    """With what taking the figures down cost."""
 
     @property
     def steady(self) -> float:
         """Records a second from the first record to the last STATE."""
         return self.records / self.run.steady(self.endpoint.first_request)
-
-    @property
-    def whole(self) -> float:
-        """Records a second of the whole process."""
-        return self.records / self.run.wall
 
     @property
     def first_request(self) -> float:
@@ -88,8 +84,7 @@ class Measured:
 class Bench:
     """Runs jobs."""
 
-    def __init__(self, endpoint: Remote, folder: Path, *, full: bool) -> None:
-        self.endpoint = endpoint
+    def __init__(self, folder: Path, *, full: bool) -> None:
         self.folder = folder
         self.full = full
 
@@ -98,12 +93,12 @@ class Bench:
         """A fresh Milvus; its data are gone afterwards."""
         with tempfile.TemporaryDirectory(dir=self.folder) as data:
             if name == "lite":
-                yield Target("lite", Path(data))
+                yield Target(Path(data))
                 return
             server = MilvusServer(Path(data), port=PORT)
             server.start()
             try:
-                yield Target("server", Path(data), server.uri, server.pid)
+                yield Target(Path(data), server)
             finally:
                 server.stop()
 
@@ -115,58 +110,42 @@ class Bench:
             self.baseline(target, replace(job, host=target.host()))
 
     def ours(self, target: Target, job: Job, **behaviour: Any) -> Measured:
-        """Sync with this connector."""
-        config = self._config(job)
-        command = [CONNECTOR, "write", "--config", config, "--catalog", inputs.catalog(job.stream)]
-        return self._measure(command, target, job, behaviour, {})
+        """Sync with this connector, by an endpoint that behaves so."""
+        with _endpoint(**behaviour) as endpoint:
+            return self._measure([CONNECTOR], target, job, endpoint)
 
-    def baseline(self, target: Target, job: Job, **behaviour: Any) -> Measured:
+    def baseline(self, target: Target, job: Job) -> Measured:
         """Sync with Airbyte's pipeline."""
-        config = self._config(job)
-        command = [installing.baseline_python(), installing.BASELINE / "connector.py", "write"]
-        command += ["--config", config, "--catalog", inputs.catalog(job.stream)]
-        return self._measure(command, target, job, behaviour, {"OPENAI_API_BASE": self.endpoint.base_url})
+        program = [installing.baseline_python(), installing.BASELINE / "connector.py"]
+        with _endpoint() as endpoint:
+            return self._measure(program, target, job, endpoint, OPENAI_API_BASE=endpoint.base_url)
 
-    def limit(self, job: Job, stage: str, **behaviour: Any) -> float:
+    def limit(self, job: Job, stage: str) -> float:
         """Records a second of one stage alone."""
-        self.endpoint.configure(**behaviour)
-        command = [sys.executable, "-m", "benchmarks.stages", stage, self._config(job)]
-        command += [inputs.catalog(job.stream), job.source]
-        done = subprocess.run(
-            [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
-        )
-        if done.returncode:
-            raise RuntimeError(f"The stage {stage} failed:\n{done.stderr[-2000:]}")
-        measured = json.loads(done.stdout.splitlines()[-1])
+        with _endpoint() as endpoint:
+            config = self._config(job, endpoint)
+            measured = _result("benchmarks.stages", stage, config, inputs.catalog(job.stream), job.source)
         return float(measured["records"] / measured["seconds"])
 
     def filtered_searches(self, target: Target, key: str, entities: int) -> dict[str, float]:
         """Milliseconds of a search for each filter, in a collection with this partition key."""
-        command = [sys.executable, "-m", "benchmarks.filters", target.host(), key, str(entities)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800)
-        if done.returncode:
-            raise RuntimeError(f"The searches with the partition key {key} failed:\n{done.stderr[-2000:]}")
-        return dict(json.loads(done.stdout.splitlines()[-1]))
+        return _result("benchmarks.filters", target.host(), key, entities)
 
     def _measure(
-        self,
-        command: Sequence[Any],
-        target: Target,
-        job: Job,
-        behaviour: Mapping[str, Any],
-        environment: dict[str, str],
+        self, program: Sequence[Path], target: Target, job: Job, endpoint: OpenAIEndpoint, **environment: str
     ) -> Measured:
-        self.endpoint.configure(**behaviour)
-        before = cpu_seconds(target.pid) if target.pid else 0.0
-        records = _records(job.source)
+        config = self._config(job, endpoint)
+        command = [*program, "write", "--config", config, "--catalog", inputs.catalog(job.stream)]
+        records, pid = _records(job.source), target.server.pid if target.server else None
+        before, own_before = cpu_seconds(pid), time.process_time()
         # the slowest that was seen, the baseline on Milvus Lite, still stores 60 records a second
-        finished = run(command, job.source, environment=environment, timeout=900 + records / 60)
-        after = cpu_seconds(target.pid) if target.pid else 0.0
-        return Measured(finished, self.endpoint.stats(), records, after - before)
+        finished = run(command, job.source, environment, timeout=900 + records / 60)
+        after, own_after = cpu_seconds(pid), time.process_time()
+        return Measured(finished, endpoint, records, after - before, own_after - own_before)
 
-    def _config(self, job: Job) -> Path:
+    def _config(self, job: Job, endpoint: OpenAIEndpoint) -> Path:
         config = {
-            "embedding": self._embedding(job.embedding),
+            "embedding": _embedding(job.embedding, endpoint),
             "processing": {
                 "chunk_size": job.chunk_size,
                 "text_fields": TEXT_FIELDS[job.stream],
@@ -179,30 +158,26 @@ class Bench:
         path.write_text(json.dumps(config))
         return path
 
-    def _embedding(self, embedding: Mapping[str, Any]) -> dict[str, Any]:
-        if embedding["mode"] == "openai":
-            return {"openai_key": "none", "base_url": self.endpoint.base_url, **embedding}
-        if embedding["mode"] == "openai_compatible":
-            model = {"model_name": "text-embedding-3-small", "dimensions": 1536}
-            return {"api_key": "none", "base_url": self.endpoint.base_url, **model, **embedding}
-        return dict(embedding)
+
+def _endpoint(**behaviour: Any) -> AbstractContextManager[OpenAIEndpoint]:
+    return serving(dimensions=DIMENSIONS, latency=LATENCY, **behaviour)
+
+
+def _embedding(mode: str, endpoint: OpenAIEndpoint) -> dict[str, Any]:
+    if mode == "openai":
+        return {"mode": mode, "openai_key": "none", "base_url": endpoint.base_url}
+    return endpoint.embedding() if mode == "openai_compatible" else {"mode": mode}
+
+
+def _result(module: str, *arguments: Any) -> dict[str, float]:
+    """What a module prints that measures in a process of its own."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800)
+    if done.returncode:
+        raise RuntimeError(f"{module} {arguments[0]} failed:\n{done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _records(source: Path) -> int:
     with source.open("rb") as lines:
         return sum(line.startswith(b'{"type":"RECORD"') for line in lines)
-
-
-def again(job: Job, source: Path) -> Job:
-    """The next sync into the same collection."""
-    return replace(job, source=source)
-
-
-def spread(runs: Sequence[Any], value: Callable[[Any], float]) -> Spread:
-    """One number of several runs."""
-    return Spread(tuple(map(value, runs)))
-
-
-def clean(folder: Path) -> None:
-    """Remove what runs left."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,6 @@ class Articles:
             }
             yield _record("articles", data)
         yield _state("articles", self.records)
-
-
-def without_states(tickets: Tickets) -> Tickets:
-    """The same records with a single state at the end."""
-    return replace(tickets, state_every=0)
 
 
 def catalog(stream: str) -> Path:

@@ -34,12 +34,8 @@ def work_folder() -> Path:
 
 def baseline_python() -> Path:
     """The interpreter of the environment with Airbyte's pipeline, installed at the first call (about a minute)."""
-    return python_with("baseline", BASELINE / "requirements.txt")
-
-
-def python_with(name: str, requirements: Path) -> Path:
-    """The interpreter of an environment of its own with what a file asks for."""
-    return environment(work_folder() / name, [["--requirement", str(requirements)]]).python
+    requirements = ["--requirement", str(BASELINE / "requirements.txt")]
+    return environment(work_folder() / "baseline", [requirements]).python
 
 
 def paragraphs() -> list[str]:

@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+import psutil
 
 from benchmarks.installing import work_folder
 
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.05
 READY = "Writing "
 """How the log line begins with which a connector says that it is set up."""
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+
+class RunFailedError(Exception):
+    """A measured process failed or did not end in time."""
+
+
+@dataclass
 class Run:
     """One run of a process; moments are seconds after its start, memory in MB."""
 
-    wall: float
-    cpu: float
-    peak_memory: float
-    exit_code: int
-    ready: float | None
-    """When it said that it was set up."""
-    first_state: float | None
-    last_state: float | None
-    states: int
     started: float
     """Seconds since the epoch."""
-    memory: Sequence[tuple[float, float]]
+    ready: float | None = None
+    """When it said that it was set up."""
+    states: list[float] = field(default_factory=list)
+    """When they came out."""
+    memory: list[tuple[float, float]] = field(default_factory=list)
     """Resident memory over time."""
-    state_times: Sequence[float]
-    errors: str
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    @property
+    def peak_memory(self) -> float:
+        """The most that was seen."""
+        return max(memory for _, memory in self.memory)
 
     def steady(self, first_request: float | None = None) -> float:
         """Seconds from the first record to the last STATE.
@@ -46,30 +55,13 @@ class Run:
         The first record counts as taken up once the connector is set up, or when it sends its first embedding
         request (given as seconds since the epoch) if that comes before.
         """
-        assert self.last_state is not None, self.errors
-        begins = [self.ready] if self.ready is not None else []
-        if first_request is not None:
-            begins.append(first_request - self.started)
-        return self.last_state - min(begins)
-
-
-@dataclass
-class _Output:
-    """What is noted while a process runs."""
-
-    ready: float | None = None
-    states: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-class RunFailedError(Exception):
-    """A measured process failed or did not end in time."""
+        asked = None if first_request is None else first_request - self.started
+        return self.states[-1] - min(moment for moment in (self.ready, asked) if moment is not None)
 
 
 def run(
     command: Sequence[str | Path],
-    source: Path | None = None,
-    *,
+    source: Path = Path(os.devnull),
     environment: Mapping[str, str] | None = None,
     timeout: float = 900.0,
 ) -> Run:
@@ -78,57 +70,28 @@ def run(
     Raises:
         RunFailedError: it ends with another code than 0, or not at all.
     """
-    started = time.time()
-    output, memory = _Output(), list[tuple[float, float]]()
-    with (source or Path(os.devnull)).open("rb") as stdin:
+    with source.open("rb") as stdin, tempfile.TemporaryFile() as stderr:
+        measured = Run(time.time())
         process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(environment or {}),
-            start_new_session=True,
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=_environment(environment or {})
         )
-    ended = threading.Event()
-    peak = [0.0]
-    threads = [
-        threading.Thread(target=_read, args=(process, output, started), daemon=True),
-        threading.Thread(target=_drain, args=(process, output), daemon=True),
-        threading.Thread(target=_sample, args=(process.pid, ended, started, memory, peak), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
-    timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
-    timer.start()
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    finally:
-        timer.cancel()
-        ended.set()
-    wall = time.time() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    for thread in threads:
-        thread.join(10)
-    result = Run(
-        wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
-        peak_memory=peak[0],
-        exit_code=process.returncode,
-        ready=output.ready,
-        first_state=output.states[0] if output.states else None,
-        last_state=output.states[-1] if output.states else None,
-        states=len(output.states),
-        started=started,
-        memory=memory,
-        state_times=output.states,
-        errors="\n".join(output.errors[-12:]),
-    )
-    if result.exit_code:
-        raise RunFailedError(f"{command[0]} ended with {result.exit_code} after {wall:.0f} s:\n{result.errors}")
-    return result
+        threading.Thread(target=_sample, args=(process.pid, measured), daemon=True).start()
+        timer = threading.Timer(timeout, process.kill)
+        timer.start()
+        try:
+            said = _read(process, measured)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            timer.cancel()
+            process.kill()
+        measured.wall = time.time() - measured.started
+        measured.cpu = usage.ru_utime + usage.ru_stime
+        if process.returncode:
+            stderr.seek(0)
+            errors = "\n".join([*said, stderr.read().decode(errors="replace")])
+            raise RunFailedError(f"{command[0]} ended with {process.returncode}: {errors[-3000:]}")
+    return measured
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -141,48 +104,39 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONPYCACHEPREFIX": str(work_folder() / "compiled"), **variables}
 
 
-def _read(process: subprocess.Popen[bytes], output: _Output, started: float) -> None:
+def _read(process: subprocess.Popen[bytes], measured: Run) -> list[str]:
+    """Note when a process says what, to its end; the last lines that are neither states nor progress."""
     assert process.stdout is not None
-    for line in process.stdout:
-        now = time.time() - started
-        try:
-            message = json.loads(line)
-        except ValueError:
-            continue
-        kind = message.get("type")
-        if kind == "STATE":
-            output.states.append(now)
-        elif kind == "LOG" and output.ready is None and message["log"]["message"].startswith(READY):
-            output.ready = now
-        elif kind == "TRACE" or (kind == "LOG" and message["log"]["level"] in {"WARN", "ERROR", "FATAL"}):
-            output.errors.append(line.decode(errors="replace")[:600])
+    others: list[str] = []
+    with process.stdout as lines:
+        for line in lines:
+            now = time.time() - measured.started
+            message = json.loads(line) if line.startswith(b"{") else {}
+            if message.get("type") == "STATE":
+                measured.states.append(now)
+            elif measured.ready is None and message.get("log", {}).get("message", "").startswith(READY):
+                measured.ready = now
+            else:
+                others = [*others[-10:], line.decode(errors="replace")[:600]]
+    return others
 
 
-def _drain(process: subprocess.Popen[bytes], output: _Output) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        output.errors.append(line.decode(errors="replace").rstrip()[:300])
+def _sample(pid: int, measured: Run) -> None:
+    try:
+        process = psutil.Process(pid)
+        while resident := process.memory_info().rss:  # nothing once it has ended
+            measured.memory.append((time.time() - measured.started, resident / 2**20))
+            time.sleep(SAMPLE_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
 
 
-def _sample(
-    pid: int, ended: threading.Event, started: float, memory: list[tuple[float, float]], peak: list[float]
-) -> None:
-    """`VmHWM` is the kernel's own high-water mark: nothing between two samples is missed but the last moments."""
-    status = Path(f"/proc/{pid}/status")
-    while not ended.wait(SAMPLE_SECONDS):
-        try:
-            lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        except (OSError, ValueError):
-            return
-        if "VmRSS" in lines:
-            memory.append((time.time() - started, int(lines["VmRSS"].split()[0]) / 1024))
-            peak[0] = max(peak[0], int(lines["VmHWM"].split()[0]) / 1024)
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a running process so far, its threads included."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pid: int | None) -> float:
+    """CPU time of a running process so far, its threads included; 0 where there is none."""
+    if pid is None:
+        return 0.0
+    taken = psutil.Process(pid).cpu_times()
+    return float(taken.user + taken.system)
 
 
 @dataclass(frozen=True)
@@ -190,6 +144,11 @@ class Spread:
     """Several runs of one thing."""
 
     values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, runs: Iterable[T], value: Callable[[T], float]) -> Spread:
+        """One number of several runs."""
+        return cls(tuple(map(value, runs)))
 
     @property
     def median(self) -> float:

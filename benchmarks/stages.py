@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.endpoint import Vectors
+from benchmarks.bench import DIMENSIONS
 from destination_milvus import digests
 from destination_milvus.collection import Collection
 from destination_milvus.config.models import Config, parse_config
@@ -34,6 +33,7 @@ from destination_milvus.model import Change, Chunk, Upsert
 from destination_milvus.protocol.catalog import plan_streams
 from destination_milvus.protocol.inbox import Inbox
 from destination_milvus.protocol.messages import Message, Record
+from devtools.openai_endpoint import vector
 
 BATCH = BatchLimits().records
 
@@ -70,8 +70,7 @@ class Stages:
     def store(self) -> tuple[float, int]:
         """Plans to rows in Milvus, in a collection of its own."""
         chunked = self._chunk(self._records())
-        vectors = Vectors()
-        embedded = {chunk.text_hash: _vector(vectors, chunk.text) for _, chunks in chunked for chunk in chunks}
+        embedded = {chunk.text_hash: vector(chunk.text, DIMENSIONS) for _, chunks in chunked for chunk in chunks}
         indexing = self._config.indexing.model_copy(update={"collection": f"limit_{uuid4().hex}"})
         config = self._config.model_copy(update={"indexing": indexing})
         with (
@@ -124,14 +123,6 @@ class Stages:
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
-
-
-def _vector(vectors: Vectors, text: str) -> array[float]:
-    import binascii  # noqa: PLC0415
-
-    vector = array("f")
-    vector.frombytes(binascii.a2b_base64(vectors.base64(text)))
-    return vector
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from destination_milvus.tokenizer import count_tokens
+from destination_milvus.documents.tokenizer import count_tokens
 
 DIMENSIONS = 8
 

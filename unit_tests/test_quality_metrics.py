@@ -1,10 +1,10 @@
-"""What `make quality` computes from rankings and from converted pages, by cases that were worked out by hand."""
+"""What `make quality` computes from rankings, by cases that were worked out by hand."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.quality import fidelity, metrics
+from benchmarks.quality import metrics
 from benchmarks.quality.sources import Pair, plain, terms
 
 RANKS = [1, 2, None, 5, 11]
@@ -37,61 +37,6 @@ def test_a_record_stands_where_its_best_chunk_does() -> None:
     records = metrics.first_of_each(["a", "a", "b", "a", "c", "b"])
     assert records == ["a", "b", "c"]
     assert [metrics.rank(records, key) for key in ("a", "c", "d")] == [1, 3, None]
-
-
-PAGE = """<head><title>unseen</title></head><h1>Set <em>up</em><a href="#up">¶</a></h1>
-<p>Read <a href="https://a.example/b_(c)">the guide</a> and <a href="#here">below</a>.</p>
-<pre><span></span><span class="k">def</span> f(<a href="x.html">a</a>):
-
-    return a  # <b>
-</pre>
-<table><tr><th>Key</th><th></th></tr><tr><td>F1</td><td>Opens <code>help</code></td></tr></table>"""
-
-CODE = "def f(a):\n\n    return a  #"
-
-
-def test_a_page_is_read_as_a_reader_sees_it() -> None:
-    """Links into the page and inside code do not count, nor do empty cells or what stands in the head."""
-    page = fidelity.read(PAGE)
-    assert page.code == [CODE]
-    assert page.headings == ["Set up¶"]
-    assert page.links == ["https://a.example/b_(c)"]
-    assert page.cells == ["Key", "F1", "Opens help"]
-    assert page.words["unseen"] == 0
-    assert page.words["a"] == 2
-
-
-def test_a_faithful_conversion_loses_nothing() -> None:
-    markdown = (
-        '# Set *up*\n\nRead [the guide](<https://a.example/b_(c)> "t") and [below](#here).\n\n> ```\n> '
-        + CODE.replace("\n", "\n> ")
-        + "\n> ```\n\n| Key | |\n|---|---|\n| F1 | Opens `help` |\n"
-    )
-    found = fidelity.found(fidelity.read(PAGE), markdown)
-    assert found == fidelity.Found(code=(1, 1), cells=(3, 3), links=(1, 1), headings=(1, 1), words=(16, 16))
-
-
-@pytest.mark.parametrize(
-    ("markdown", "lost"),
-    [
-        ("def f(a):\n\n  return a  #", "code"),
-        ("def f(a): return a  #", "code"),
-        ("Key F1 Opens help", "cells"),
-        ("the guide https://a.example/other", "links"),
-        ("Set up", "headings"),
-        ("nothing", "words"),
-    ],
-)
-def test_what_is_lost_is_counted(markdown: str, lost: str) -> None:
-    """Another indent, a table without bars, an address of another page, a heading that is none."""
-    there, kept = getattr(fidelity.found(fidelity.read(PAGE), markdown), lost)
-    assert there > 0
-    assert kept == 0
-
-
-def test_counts_of_pages_add_up() -> None:
-    total = fidelity.Found(code=(1, 1), words=(5, 4)) + fidelity.Found(code=(2, 0), words=(1, 1))
-    assert total == fidelity.Found(code=(3, 1), words=(6, 5))
 
 
 def test_a_term_stands_in_one_answer_only() -> None:

@@ -1,48 +1,49 @@
-"""`python -m benchmarks.quality [--part search|html] [--variant WORDS ...]`: measure, print, renew the document."""
+"""`python -m benchmarks.quality [--variant WORDS ...]`: measure, print, and fill the tables of the documents."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
 
-from benchmarks.quality import converting, document, searching, sources
+from benchmarks.quality import searching, sources
 from benchmarks.quality.sources import Pair
-from benchmarks.quality.variants import READ_WHOLE, VARIANTS
-from benchmarks.quality.vectors import RememberedVectors, configuration, serving
+from benchmarks.quality.variants import READ_WHOLE, VARIANTS, Variant
+from benchmarks.quality.vectors import RememberedVectors, remembered
 from destination_milvus.documents.tokenizer import count_tokens
+from destination_milvus.embedding.local import DIMENSIONS
+from devtools import tables
+from devtools.environments import ROOT
+from devtools.openai_endpoint import serving
+
+DOCUMENT = ROOT / "docs" / "search-quality.md"
+README = ROOT / "README.md"
+PACKAGES = ("pymilvus", "milvus-lite", "html-to-markdown")
 
 
 def main() -> int:
     """Run what was asked for."""
-    arguments = _arguments()
-    if arguments.part in {"html", "all"}:
-        for made in converting.measured(arguments.every):
-            document.save("html", made.converter, made)
-            print(document.html_line(made), flush=True)
-    if arguments.part in {"search", "all"}:
-        _search(arguments.variant)
-    document.renew()
-    print(f"Written to {document.DOCUMENT.name} and README.md.")
-    return 0
-
-
-def _search(wanted: Sequence[str]) -> None:
+    wanted = _arguments().variant
     pairs = sources.pairs()
     terms = sources.terms(pairs)
-    document.save("corpus", "corpus", document.corpus(pairs, terms))
+    tables.fill(DOCUMENT, "corpus", _corpus(pairs, terms))
     lines = searching.source(pairs)
-    vectors = RememberedVectors(searching.folder() / "vectors.db")
-    questions = [(pair.question, pair.key) for pair in pairs]
-    queries = {"questions": _queries(questions, pairs, vectors), "terms": _queries(terms, pairs, vectors)}
-    with serving(vectors) as base_url:
-        embedding = configuration(base_url)
+    with (
+        remembered(searching.folder() / "vectors.db") as vectors,
+        serving(vectors.embed, dimensions=DIMENSIONS) as endpoint,
+    ):
+        questions = _queries([(pair.question, pair.key) for pair in pairs], pairs, vectors)
+        asked = searching.Queries(questions, _queries(terms, pairs, vectors))
         for variant in VARIANTS:
             if not wanted or any(words in variant.name for words in wanted):
-                for result in searching.measured(variant, lines, queries, embedding):
-                    document.save(result.queries, f"{result.variant}; {result.search}", result)
-                    print(document.search_line(result), flush=True)
-    vectors.close()
+                for measured in searching.measured(variant, lines, asked, endpoint.embedding()):
+                    _fill(variant, measured)
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    tables.fill(DOCUMENT, "runs", [(", ".join(wanted) or "all", f"{datetime.now(timezone.utc):%Y-%m-%d}", packages)])
+    return 0
 
 
 def _queries(
@@ -61,11 +62,38 @@ def _queries(
     ]
 
 
+def _corpus(pairs: Sequence[Pair], terms: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Numbers of questions and terms, by source."""
+    by_key = {pair.key: pair.source for pair in pairs}
+    asked, named = Counter(by_key.values()), Counter(by_key[key] for _, key in terms)
+    tokens = sum(count_tokens(sources.plain(pair.answer)) for pair in pairs)
+    rows = [(source, f"{count}", f"{named[source]}") for source, count in asked.items()]
+    rows.append(("all", f"{asked.total():,}", f"{named.total():,}"))
+    return [*rows, ("tokens of all answers", f"{tokens:,}", "")]
+
+
+def _fill(variant: Variant, measured: searching.Measured) -> None:
+    """The row of a variant and a way of searching; README has those of both ways, vectors and words."""
+    questions, terms = measured.questions, measured.terms
+    means = [f"{mean:.3f}" for mean in (questions.long_mrr_10, terms.scores.mrr_10, terms.long_mrr_10)]
+    size = [f"{measured.rows:,}", f"{measured.megabytes:.1f}"]
+    row = [variant.name, measured.search, *_figures(questions), *means, *size]
+    print(tables.line(row), flush=True)
+    tables.fill(DOCUMENT, "search", [row], key=2)
+    if variant.full_text:
+        chunks = f"{variant.processing['chunk_size']:,}"
+        both = [*_figures(questions), *_figures(terms), f"{measured.mrr_10:.3f}"]
+        tables.fill(README, "quality", [[chunks, measured.search, *both]], key=2)
+
+
+def _figures(asked: searching.Asked) -> list[str]:
+    scores = asked.scores
+    return [f"{share:.3f}" for share in (scores.recall_1, scores.recall_5, scores.mrr_10)]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--part", choices=["search", "html", "all"], default="all")
     parser.add_argument("--variant", action="append", default=[], help="only those with these words in their names")
-    parser.add_argument("--every", type=int, default=1, help="convert one article of so many")
     return parser.parse_args()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 import subprocess
@@ -45,19 +44,38 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A variant under one way of searching."""
+class Queries:
+    """What is asked of each variant."""
 
-    variant: str
-    search: Search
-    queries: str
-    """Which of the sets was asked."""
+    questions: Sequence[Question]
+    terms: Sequence[Question]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How good the answers to one set of queries were."""
+
     scores: metrics.Scores
     long_mrr_10: float
     """Over the queries whose answer is long."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A variant under one way of searching."""
+
+    search: Search
+    questions: Asked
+    terms: Asked
     rows: int
     megabytes: float
     """Of the database on disk."""
+
+    @property
+    def mrr_10(self) -> float:
+        """Over questions and terms together."""
+        scores = self.questions.scores, self.terms.scores
+        return sum(each.mrr_10 * each.queries for each in scores) / sum(each.queries for each in scores)
 
 
 def folder() -> Path:
@@ -80,33 +98,28 @@ def source(pairs: Sequence[Pair]) -> Path:
     return path
 
 
-def measured(
-    variant: Variant, source: Path, queries: Mapping[str, Sequence[Question]], embedding: dict[str, Any]
-) -> Iterator[Measured]:
-    """Sync a variant and search it in each of its ways for each of the sets of queries."""
+def measured(variant: Variant, source: Path, asked: Queries, embedding: Mapping[str, Any]) -> Iterator[Measured]:
+    """Sync a variant and search it in each of its ways."""
     database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
     shutil.rmtree(database, ignore_errors=True)
     _sync(variant, source, database, embedding)
     megabytes = sum(file.stat().st_size for file in database.rglob("*") if file.is_file()) / 1e6
     with _collection(database) as client:
-        count = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
-        for search, (name, questions) in itertools.product(variant.searches, queries.items()):
-            ranks = list(_ranks(client, search, questions))
-            long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
-            yield Measured(
-                variant=variant.name,
-                search=search,
-                queries=name,
-                scores=metrics.scores(ranks),
-                long_mrr_10=metrics.reciprocal_rank(long, 10),
-                rows=count,
-                megabytes=megabytes,
-            )
+        rows = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
+        for search in variant.searches:
+            questions, terms = (_ask(client, search, queries) for queries in (asked.questions, asked.terms))
+            yield Measured(search, questions, terms, rows, megabytes)
 
 
-def _sync(variant: Variant, source: Path, database: Path, embedding: dict[str, Any]) -> None:
+def _ask(client: Any, search: Search, questions: Sequence[Question]) -> Asked:
+    ranks = list(_ranks(client, search, questions))
+    long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
+    return Asked(metrics.scores(ranks), metrics.reciprocal_rank(long, 10))
+
+
+def _sync(variant: Variant, source: Path, database: Path, embedding: Mapping[str, Any]) -> None:
     config = {
-        "embedding": embedding,
+        "embedding": dict(embedding),
         "processing": dict(variant.processing),
         "indexing": {
             "host": str(database),
