@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from benchmarks import inputs, installing
 from benchmarks.measure import Run, cpu_seconds, run
+from devtools.connector import PROGRAM
 from devtools.environments import ROOT
 from devtools.milvus_server import MilvusServer
 from devtools.openai_endpoint import OpenAIEndpoint, serving
 
-CONNECTOR = Path(sys.executable).with_name("destination-milvus")
 PORT = 23530
 DIMENSIONS = 1536
 LATENCY = 0.1
@@ -112,7 +112,7 @@ class Bench:
     def ours(self, target: Target, job: Job, **behaviour: Any) -> Measured:
         """Sync with this connector, by an endpoint that behaves so."""
         with _endpoint(**behaviour) as endpoint:
-            return self._measure([CONNECTOR], target, job, endpoint)
+            return self._measure([PROGRAM], target, job, endpoint)
 
     def baseline(self, target: Target, job: Job) -> Measured:
         """Sync with Airbyte's pipeline."""
@@ -180,4 +180,4 @@ def _result(module: str, *arguments: Any) -> dict[str, float]:
 
 def _records(source: Path) -> int:
     with source.open("rb") as lines:
-        return sum(line.startswith(b'{"type":"RECORD"') for line in lines)
+        return sum(line.startswith(b'{"type": "RECORD"') for line in lines)

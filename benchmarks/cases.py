@@ -13,9 +13,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.bench import CONNECTOR, STAGES, Bench, Job, Measured
+from benchmarks.bench import STAGES, Bench, Job, Measured
 from benchmarks.inputs import Articles, Tickets
 from benchmarks.measure import Spread, run
+from devtools.connector import PROGRAM
 
 TIMES = " \N{MULTIPLICATION SIGN}"
 RECORDS = 10_000
@@ -260,7 +261,7 @@ def chunking(bench: Bench) -> Iterator[Row]:
 def specification(bench: Bench) -> Iterator[Row]:
     """CPU time of `spec`, against a process that only imports airbyte_cdk."""
     importing = [sys.executable, "-c", "import airbyte_cdk"]
-    more = Spread(tuple(run([CONNECTOR, "spec"]).cpu - run(importing).cpu for _ in range(2 + _runs(bench))))
+    more = Spread(tuple(run([PROGRAM, "spec"]).cpu - run(importing).cpu for _ in range(2 + _runs(bench))))
     yield _at_most("CPU beyond importing airbyte_cdk", more.median, 0.3, more.text("{:.2f}"), " s")
 
 

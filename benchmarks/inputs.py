@@ -6,19 +6,17 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from benchmarks.installing import paragraphs, work_folder
+from devtools import connector
 
 WORDS = 100
 ARTICLE_PARAGRAPHS = 26
 ARTICLE_WORDS = 80
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
-STATE_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Tickets:
     """A file of tickets."""
 
     records: int
-    state_every: int = STATE_EVERY
+    state_every: int = 500
     """Records between two states; 0 for one state at the end."""
     changed_text: float = 0.0
     """Share of records with another text than in the file without changes."""
@@ -36,11 +34,9 @@ class Tickets:
 
     def path(self) -> Path:
         """The file, written at the first call."""
-        shares = f"{self.changed_text}-{self.changed_metadata}-{self.only_changed_text}"
-        name = f"tickets-{self.records}-{self.state_every}-{shares}.jsonl"
-        return _written(name, self._lines())
+        return _written(self, self._lines())
 
-    def _lines(self) -> Iterator[bytes]:
+    def _lines(self) -> Iterator[str]:
         texts = itertools.cycle(_texts(WORDS))
         for number in range(self.records):
             text = next(texts)
@@ -49,10 +45,10 @@ class Tickets:
             elif self.only_changed_text:
                 continue
             status = STATUSES[number % 6] if not _chosen(number, self.changed_metadata) else "archived"
-            yield _record("tickets", _ticket(number, text, status))
+            yield connector.record(_ticket(number, text, status), "tickets")
             if self.state_every and (number + 1) % self.state_every == 0 and number + 1 < self.records:
-                yield _state("tickets", number)
-        yield _state("tickets", self.records)
+                yield connector.state(number, "tickets")
+        yield connector.state(self.records, "tickets")
 
 
 @dataclass(frozen=True)
@@ -64,46 +60,33 @@ class Articles:
 
     def path(self) -> Path:
         """The file, written at the first call."""
-        return _written(f"articles-{self.records}-{self.edited}.jsonl", self._lines())
+        return _written(self, self._lines())
 
-    def _lines(self) -> Iterator[bytes]:
+    def _lines(self) -> Iterator[str]:
         texts = _texts(ARTICLE_WORDS)
         for number in range(self.records):
             body = list(itertools.islice(texts, ARTICLE_PARAGRAPHS))
             if self.edited:
                 place = random.Random(number).randrange(ARTICLE_PARAGRAPHS)  # noqa: S311 - equal runs
                 body[place] = "This paragraph was rewritten. " + " ".join(reversed(body[place].split()))
-            data = {
-                "id": number,
-                "title": body[0][:60],
-                "body": "\n\n".join(body),
-                "updated_at": "2026-01-02T00:00:00Z",
-            }
-            yield _record("articles", data)
-        yield _state("articles", self.records)
+            text = {"title": body[0][:60], "body": "\n\n".join(body)}
+            yield connector.record({"id": number, **text, "updated_at": "2026-01-02T00:00:00Z"}, "articles")
+        yield connector.state(self.records, "articles")
 
 
 def catalog(stream: str) -> Path:
     """A configured catalog with one stream, Incremental | Append + Deduped."""
-    configured = {
-        "stream": {"name": stream, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
-        "sync_mode": "incremental",
-        "destination_sync_mode": "append_dedup",
-        "primary_key": [["id"]],
-        "cursor_field": ["updated_at"],
-    }
     path = work_folder() / f"catalog-{stream}.json"
-    path.write_text(json.dumps({"streams": [configured]}))
+    path.write_text(json.dumps(connector.catalog(connector.stream(stream, cursor_field=["updated_at"]))))
     return path
 
 
-def _written(name: str, lines: Iterator[bytes]) -> Path:
-    path = work_folder() / name
+def _written(content: Tickets | Articles, lines: Iterator[str]) -> Path:
+    path = work_folder() / f"{'-'.join(map(str, (type(content).__name__, *astuple(content))))}.jsonl"
     if not path.exists():
         partial = path.with_suffix(".partial")
-        with partial.open("wb") as sink:
-            for line in lines:
-                sink.write(line + b"\n")
+        with partial.open("w") as sink:
+            sink.writelines(f"{line}\n" for line in lines)
         partial.rename(path)
     return path
 
@@ -135,12 +118,3 @@ def _ticket(number: int, text: str, status: str) -> dict[str, Any]:
         "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-02T00:00:00Z",
     }
-
-
-def _record(stream: str, data: dict[str, Any]) -> bytes:
-    return orjson.dumps({"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1_767_312_000_000}})
-
-
-def _state(stream: str, number: int) -> bytes:
-    body = {"stream_descriptor": {"name": stream}, "stream_state": {"cursor": number}}
-    return orjson.dumps({"type": "STATE", "state": {"type": "STREAM", "stream": body, "id": number}})

@@ -6,6 +6,7 @@ import html
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def work_folder() -> Path:
 def baseline_python() -> Path:
     """The interpreter of the environment with Airbyte's pipeline, installed at the first call (about a minute)."""
     requirements = ["--requirement", str(BASELINE / "requirements.txt")]
-    return environment(work_folder() / "baseline", [requirements]).python
+    return environment(work_folder() / "baseline", sys.executable, [requirements]).python
 
 
 def paragraphs() -> list[str]:

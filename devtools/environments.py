@@ -37,13 +37,13 @@ class Environment:
         return found
 
 
-def environment(folder: Path, installs: Iterable[Sequence[str]], python: str = sys.executable) -> Environment:
+def environment(folder: Path, python: str, installs: Iterable[Sequence[str]]) -> Environment:
     """An environment with what `installs` name, made anew where any of it has changed.
 
     Args:
         folder: where the environment is, or will be.
-        installs: arguments of `uv pip install`, one call each; the files among them count by their content.
         python: the interpreter to make it with, or its version.
+        installs: arguments of `uv pip install`, one call each; the files among them count by their content.
     """
     made = Environment(folder)
     wanted = _digest([[python], *installs])
@@ -65,6 +65,21 @@ def run(command: Sequence[str], folder: Path = ROOT) -> None:
     # bytecode of all that is installed would cost more than it saves in a few starts
     variables = {**os.environ, "UV_COMPILE_BYTECODE": "0"}
     subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, env=variables)
+
+
+def built(target: Path, *kinds: str) -> list[Path]:
+    """The files that `uv build` makes of this checkout, by the backend at the version of the lock.
+
+    Args:
+        target: folder for them; others of this project are taken out of it.
+        kinds: `--wheel` or `--sdist` for one of the two; without any, the wheel is made from the sdist.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("airbyte_destination_milvus-*"):
+        old.unlink()
+    build = [UV, "build", "--quiet", "--no-build-isolation", "--no-create-gitignore", "--python", sys.executable]
+    run([*build, *kinds, "--out-dir", str(target), str(ROOT)])
+    return sorted(target.glob("airbyte_destination_milvus-*"))
 
 
 def _digest(installs: Iterable[Sequence[str]]) -> str:

@@ -17,4 +17,4 @@ PYTHON = "3.11"
 
 def environment_of(name: str) -> Environment:
     """The environment of `requirements/{name}.txt`, installed at the first call."""
-    return environment(WORK / name, [["--requirement", str(REQUIREMENTS / f"{name}.txt")]], PYTHON)
+    return environment(WORK / name, PYTHON, [["--requirement", str(REQUIREMENTS / f"{name}.txt")]])

@@ -107,7 +107,7 @@ def run(settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
 def judged(bodies: Requests, *terraform: Path) -> list[dict[str, Any]]:
     """Bodies judged by the client library that Airbyte makes from its API, and Terraform files parsed."""
     requirements = ["--requirement", str(Path(__file__).with_name("connection-examples.txt"))]
-    python = environments.environment(ENVIRONMENT, [requirements]).python
+    python = environments.environment(ENVIRONMENT, sys.executable, [requirements]).python
     asked = json.dumps({"bodies": bodies, "terraform": [str(path) for path in terraform]})
     done = subprocess.run(
         [str(python), str(JUDGE)], input=asked, capture_output=True, text=True, check=False, timeout=120

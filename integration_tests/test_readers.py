@@ -74,7 +74,7 @@ def python_of(section: str) -> Path:
     if library is None:
         return Path(sys.executable)
     locked = ["--require-hashes", "--requirement", str(READERS / f"{library}.txt")]
-    return environments.environment(ROOT / ".readers" / library, [locked]).python
+    return environments.environment(ROOT / ".readers" / library, sys.executable, [locked]).python
 
 
 def require_same(printed: str, promised: str) -> None:

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.environments import LOCK, ROOT, Environment, environment, run
-from release.wheel import built
+from devtools.environments import LOCK, ROOT, Environment, built, environment, run
 
 WORK = ROOT / ".acceptance"
 HERE = Path(__file__).parent
@@ -97,7 +96,7 @@ def acceptance_tools() -> Environment:
     [wheel] = built(WORK / "wheel", "--wheel")
     locked = ["--constraint", str(LOCK), f"{wheel}[local]"]
     tools = ["--require-hashes", "--no-deps", "--requirement", str(HERE / "acceptance.txt")]
-    return environment(WORK / "environment", [locked, tools])
+    return environment(WORK / "environment", sys.executable, [locked, tools])
 
 
 def assembled(name: str) -> Path:
@@ -173,18 +172,10 @@ def _make_repository(folder: Path) -> None:
 
 
 def _qa_python() -> Path:
+    this = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    python = sys.executable if this in QA_PYTHONS else QA_PYTHONS[0]
     tools = ["--no-deps", "--requirement", str(HERE / "qa.txt")]
-    return environment(WORK / "qa", [tools], _interpreter()).python
-
-
-def _interpreter() -> str:
-    if f"{sys.version_info[0]}.{sys.version_info[1]}" in QA_PYTHONS:
-        return sys.executable
-    for version in QA_PYTHONS:
-        found = shutil.which(f"python{version}")
-        if found and not subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
-            return found
-    raise SystemExit(f"The rules of Airbyte's QA need Python {' or '.join(QA_PYTHONS)}, which is not installed.")
+    return environment(WORK / "qa", python, [tools]).python
 
 
 if __name__ == "__main__":

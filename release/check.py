@@ -20,8 +20,7 @@ from pathlib import Path
 
 from packaging.metadata import Metadata
 
-from devtools.environments import LOCK, ROOT, UV, Environment, environment
-from release.wheel import built
+from devtools.environments import LOCK, ROOT, UV, Environment, built, environment
 
 WORK = ROOT / ".release"
 EXAMPLES = ROOT / "examples"
@@ -102,7 +101,7 @@ def _installed(version: str, interpreter: str, wheel: Path) -> Environment:
     """An environment with the wheel."""
     folder = WORK / version
     shutil.rmtree(folder, ignore_errors=True)  # what is tried out is what was built now
-    return environment(folder, [["--constraint", str(LOCK), f"{wheel}[local]"]], interpreter)
+    return environment(folder, interpreter, [["--constraint", str(LOCK), f"{wheel}[local]"]])
 
 
 def try_out(installed: Environment) -> None:

@@ -85,16 +85,8 @@ def make_stand_in() -> None:
         sys.exit("The stand-in is made by debootstrap (Debian, Ubuntu: apt install debootstrap), as root.")
     with tempfile.TemporaryDirectory() as folder:
         # the mirror is debootstrap's own default, or $MIRROR
-        run(
-            [
-                "debootstrap",
-                "--variant=minbase",
-                f"--include={PACKAGES}",
-                "bookworm",
-                folder,
-                *os.environ.get("MIRROR", "").split(),
-            ]
-        )
+        debootstrap = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", folder]
+        run([*debootstrap, *os.environ.get("MIRROR", "").split()])
         run(["chroot", folder, "useradd", "--uid", str(USER), "--create-home", "airbyte"])
         run(["chroot", folder, "ln", "--symbolic", "/usr/bin/python3", "/usr/local/bin/python"])
         run(["chroot", folder, "apt-get", "clean"])

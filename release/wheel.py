@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-from devtools.environments import ROOT, UV, run
+from devtools.environments import ROOT, UV, built, run
 
 WHERE = "import destination_milvus, source_zendesk_stub, support_form; print(destination_milvus.__file__)"
-
-
-def built(target: Path, *kinds: str) -> list[Path]:
-    """The files that `uv build` makes of this checkout, by the backend at the version of the lock.
-
-    Args:
-        target: folder for them; others of this project are taken out of it.
-        kinds: `--wheel` or `--sdist` for one of the two; without any, the wheel is made from the sdist.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    for old in target.glob("airbyte_destination_milvus-*"):
-        old.unlink()
-    build = [UV, "build", "--quiet", "--no-build-isolation", "--no-create-gitignore", "--python", sys.executable]
-    run([*build, *kinds, "--out-dir", str(target), str(ROOT)])
-    return sorted(target.glob("airbyte_destination_milvus-*"))
 
 
 def main() -> None:

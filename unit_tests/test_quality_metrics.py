@@ -27,6 +27,12 @@ def test_scores_hold_all_figures() -> None:
     assert metrics.scores(RANKS) == metrics.Scores(queries=5, recall_1=0.2, recall_5=0.6, mrr_10=pytest.approx(0.34))
 
 
+def test_sets_of_queries_count_by_their_size() -> None:
+    """Three at 1 and one at 0."""
+    parts = metrics.scores([1, 1, 1]), metrics.scores([None])
+    assert metrics.mean_of(*parts) == pytest.approx(0.75)
+
+
 def test_no_queries_have_no_scores() -> None:
     with pytest.raises(ValueError, match="at least one query"):
         metrics.scores([])

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from devtools.environments import built
 from release.check import description, find_interpreters, look_at_description
-from release.wheel import built
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("destination_milvus", "source_zendesk_stub", "support_form")

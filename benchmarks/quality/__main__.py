@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from benchmarks.quality import searching, sources
+from benchmarks.quality import metrics, searching, sources
 from benchmarks.quality.sources import Pair
 from benchmarks.quality.variants import READ_WHOLE, VARIANTS, Variant
 from benchmarks.quality.vectors import RememberedVectors, remembered
@@ -35,11 +35,11 @@ def main() -> int:
         remembered(searching.folder() / "vectors.db") as vectors,
         serving(vectors.embed, dimensions=DIMENSIONS) as endpoint,
     ):
-        questions = _queries([(pair.question, pair.key) for pair in pairs], pairs, vectors)
-        asked = searching.Queries(questions, _queries(terms, pairs, vectors))
+        questions = [(pair.question, pair.key) for pair in pairs]
+        sets = [_queries(labelled, pairs, vectors) for labelled in (questions, terms)]
         for variant in VARIANTS:
             if not wanted or any(words in variant.name for words in wanted):
-                for measured in searching.measured(variant, lines, asked, endpoint.embedding()):
+                for measured in searching.measured(variant, lines, sets, endpoint.embedding()):
                     _fill(variant, measured)
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     tables.fill(DOCUMENT, "runs", [(", ".join(wanted) or "all", f"{datetime.now(timezone.utc):%Y-%m-%d}", packages)])
@@ -74,20 +74,20 @@ def _corpus(pairs: Sequence[Pair], terms: Sequence[tuple[str, str]]) -> list[tup
 
 def _fill(variant: Variant, measured: searching.Measured) -> None:
     """The row of a variant and a way of searching; README has those of both ways, vectors and words."""
-    questions, terms = measured.questions, measured.terms
+    questions, terms = measured.asked
     means = [f"{mean:.3f}" for mean in (questions.long_mrr_10, terms.scores.mrr_10, terms.long_mrr_10)]
     size = [f"{measured.rows:,}", f"{measured.megabytes:.1f}"]
-    row = [variant.name, measured.search, *_figures(questions), *means, *size]
+    row = [variant.name, measured.search, *_figures(questions.scores), *means, *size]
     print(tables.line(row), flush=True)
     tables.fill(DOCUMENT, "search", [row], key=2)
     if variant.full_text:
+        figures = [*_figures(questions.scores), *_figures(terms.scores)]
+        together = f"{metrics.mean_of(questions.scores, terms.scores):.3f}"
         chunks = f"{variant.processing['chunk_size']:,}"
-        both = [*_figures(questions), *_figures(terms), f"{measured.mrr_10:.3f}"]
-        tables.fill(README, "quality", [[chunks, measured.search, *both]], key=2)
+        tables.fill(README, "quality", [[chunks, measured.search, *figures, together]], key=2)
 
 
-def _figures(asked: searching.Asked) -> list[str]:
-    scores = asked.scores
+def _figures(scores: metrics.Scores) -> list[str]:
     return [f"{share:.3f}" for share in (scores.recall_1, scores.recall_5, scores.mrr_10)]
 
 

@@ -52,3 +52,8 @@ def scores(ranks: Sequence[int | None]) -> Scores:
     if not ranks:
         raise ValueError("Scores need at least one query.")
     return Scores(len(ranks), recall(ranks, 1), recall(ranks, 5), reciprocal_rank(ranks, 10))
+
+
+def mean_of(*parts: Scores) -> float:
+    """MRR@10 over the queries of several sets together."""
+    return sum(part.mrr_10 * part.queries for part in parts) / sum(part.queries for part in parts)

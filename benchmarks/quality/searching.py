@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from benchmarks import inputs
 from benchmarks.installing import work_folder
@@ -22,9 +19,9 @@ from benchmarks.quality.variants import Search, Variant
 from destination_milvus import fields
 from destination_milvus.fields import SPARSE_FIELD
 from destination_milvus.model import Vector
+from devtools.connector import PROGRAM, record, state
 
 STREAM = "articles"
-CONNECTOR = Path(sys.executable).with_name("destination-milvus")
 
 FETCHED = 50
 """Chunks that a search fetches, to find the best ten records among them."""
@@ -44,16 +41,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Queries:
-    """What is asked of each variant."""
-
-    questions: Sequence[Question]
-    terms: Sequence[Question]
-
-
-@dataclass(frozen=True)
 class Asked:
-    """How good the answers to one set of queries were."""
+    """How good the answers to a set of queries were."""
 
     scores: metrics.Scores
     long_mrr_10: float
@@ -65,17 +54,11 @@ class Measured:
     """A variant under one way of searching."""
 
     search: Search
-    questions: Asked
-    terms: Asked
+    asked: Sequence[Asked]
+    """By set of queries."""
     rows: int
     megabytes: float
     """Of the database on disk."""
-
-    @property
-    def mrr_10(self) -> float:
-        """Over questions and terms together."""
-        scores = self.questions.scores, self.terms.scores
-        return sum(each.mrr_10 * each.queries for each in scores) / sum(each.queries for each in scores)
 
 
 def folder() -> Path:
@@ -88,17 +71,17 @@ def folder() -> Path:
 def source(pairs: Sequence[Pair]) -> Path:
     """The articles as lines of the protocol, with the state at their end."""
     path = folder() / "articles.jsonl"
-    with path.open("wb") as sink:
+    with path.open("w") as sink:
         for pair in pairs:
             data = {"id": pair.key, "source": pair.source, "title": pair.title, "body": pair.answer}
-            record = {"stream": STREAM, "data": data, "emitted_at": 1_767_312_000_000}
-            sink.write(orjson.dumps({"type": "RECORD", "record": record}) + b"\n")
-        body = {"stream_descriptor": {"name": STREAM}, "stream_state": {"cursor": 1}}
-        sink.write(orjson.dumps({"type": "STATE", "state": {"type": "STREAM", "stream": body}}) + b"\n")
+            sink.write(record(data, STREAM) + "\n")
+        sink.write(state(1, STREAM) + "\n")
     return path
 
 
-def measured(variant: Variant, source: Path, asked: Queries, embedding: Mapping[str, Any]) -> Iterator[Measured]:
+def measured(
+    variant: Variant, source: Path, sets: Sequence[Sequence[Question]], embedding: Mapping[str, Any]
+) -> Iterator[Measured]:
     """Sync a variant and search it in each of its ways."""
     database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
     shutil.rmtree(database, ignore_errors=True)
@@ -107,8 +90,7 @@ def measured(variant: Variant, source: Path, asked: Queries, embedding: Mapping[
     with _collection(database) as client:
         rows = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
         for search in variant.searches:
-            questions, terms = (_ask(client, search, queries) for queries in (asked.questions, asked.terms))
-            yield Measured(search, questions, terms, rows, megabytes)
+            yield Measured(search, [_ask(client, search, queries) for queries in sets], rows, megabytes)
 
 
 def _ask(client: Any, search: Search, questions: Sequence[Question]) -> Asked:
@@ -132,7 +114,7 @@ def _sync(variant: Variant, source: Path, database: Path, embedding: Mapping[str
     }
     path = database.with_suffix(".json")
     path.write_text(json.dumps(config))
-    command = [str(CONNECTOR), "write", "--config", str(path), "--catalog", str(inputs.catalog(STREAM))]
+    command = [str(PROGRAM), "write", "--config", str(path), "--catalog", str(inputs.catalog(STREAM))]
     with source.open("rb") as records:
         done = subprocess.run(command, stdin=records, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from html import escape, unescape
 from pathlib import Path
 
 from benchmarks.installing import unpacked_package, work_folder
-from devtools.environments import UV
+from devtools.environments import environment
 
 PERL = "perl-doc"
 PYTHON = "python3.11-doc"
@@ -229,13 +230,8 @@ def _local(item: ET.Element) -> str:
 
 
 def _construction() -> Iterator[Pair]:
-    name, _, version = CONSTRUCTION.partition("==")
-    folder = work_folder() / "packages" / f"{name}-{version}"
-    if not folder.exists():
-        subprocess.run(
-            [UV, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), CONSTRUCTION], check=True
-        )
-    (data,) = folder.glob("*/data/faq-en.json")
+    installed = environment(work_folder() / "construction", sys.executable, [["--no-deps", CONSTRUCTION]])
+    (data,) = installed.folder.glob("lib/python*/site-packages/*/data/faq-en.json")
     for item in json.loads(data.read_text())["questions"]:
         title = f"Construction FAQ: {item['category'].replace('-', ' ')}"
         yield Pair("construction", title, item["q"], item["a"])
