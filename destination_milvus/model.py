@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-import orjson
-
 Vector: TypeAlias = "array[float]"
 """One embedding: `array('f')` of the model's dimension (float32, four bytes a component)."""
 
@@ -68,6 +66,8 @@ class Document:
 
 def metadata_json(metadata: Mapping[str, Json]) -> bytes:
     """Metadata as JSON, its keys in order: what its size is counted by, and what fingerprints are made of."""
+    import orjson  # noqa: PLC0415 - who takes only a model from here need not have it
+
     return orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 

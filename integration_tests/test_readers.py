@@ -18,6 +18,7 @@ READERS = ROOT / "integration_tests" / "readers"
 PAGE = (ROOT / "docs" / "reading.md").read_text()
 
 RECIPES = {
+    "The connector's own reader": None,
     "MilvusClient": None,
     "The tutorial's queries": None,
     "LangChain": "langchain",
@@ -30,7 +31,7 @@ TOLERANCE = 0.02
 """The local model's weights are bytes: another processor sums them up a little differently."""
 
 
-HYBRID_TOO = ["MilvusClient", "LangChain", "LlamaIndex"]
+HYBRID_TOO = ["The connector's own reader", "MilvusClient", "LangChain", "LlamaIndex"]
 HYBRID = "\n### Hybrid search\n"
 """What needs a collection with full-text search; the last part of a section."""
 

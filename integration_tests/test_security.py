@@ -414,9 +414,9 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield from shared_collection(request, tmp_path_factory)
 
 
-MAKERS = [ROOT / "destination_milvus" / "rows.py", ROOT / "support_form" / "search.py"]
+MAKERS = [ROOT / "destination_milvus" / "milvus" / "filters.py", ROOT / "support_form" / "search.py"]
 SAFE = re.compile(
-    r"[A-Z_.a-z]*[A-Z_]{2,}|(rows\.)?(literals?|older|stream_filter)\(.*\)|', '\.join\(.*literal\(.*\)"
+    r"[A-Z_.a-z]*[A-Z_]{2,}|(literals?|older|stream_filter|_plain)\(.*\)|', '\.join\(.*literal\(.*\)"
     r"|generation|minimum|stale|key_field"
 )
 """What may stand in a filter: names of fields, quoted literals, filters, and numbers by type."""

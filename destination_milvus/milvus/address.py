@@ -15,6 +15,11 @@ def is_embedded(host: str) -> bool:
     return host.endswith(".db") and "://" not in host
 
 
+def is_absent(indexing: Indexing) -> bool:
+    """Whether the address is a Milvus Lite database that is not there: connecting would create it."""
+    return is_embedded(indexing.host) and not _path(indexing.host).exists()
+
+
 def is_new_database(indexing: Indexing) -> bool:
     """Whether the address is a Milvus Lite database that the first sync will create.
 
@@ -38,7 +43,7 @@ def database_path(host: str) -> Path:
     Raises:
         ConfigError: its folder does not exist or may not be written.
     """
-    path = Path(host).expanduser().resolve()
+    path = _path(host)
     if not path.parent.is_dir():
         raise ConfigError(
             f"{option('indexing.host')} is the Milvus Lite database {host}, but its folder {path.parent} does not "
@@ -49,6 +54,10 @@ def database_path(host: str) -> Path:
             f"{option('indexing.host')} is the Milvus Lite database {host}, but {path.parent} may not be written to."
         )
     return path
+
+
+def _path(host: str) -> Path:
+    return Path(host).expanduser().resolve()
 
 
 def described(host: str) -> str:

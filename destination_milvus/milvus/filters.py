@@ -25,9 +25,34 @@ def literals(values: Iterable[str | int]) -> str:
     return f"[{', '.join(literal(value) for value in values)}]"
 
 
+def equals(field: str, value: str | int) -> str:
+    """Rows whose field has a value.
+
+    Raises:
+        ValueError: the field's name is not made of letters, digits and underscores.
+    """
+    return f"{_plain(field)} == {literal(value)}"
+
+
+def is_in(field: str, values: Iterable[str | int]) -> str:
+    """Rows whose field has one of some values. Raises as `equals`."""
+    return f"{_plain(field)} in {literals(values)}"
+
+
+def all_of(*filters: str) -> str:
+    """Rows that all of these filters find."""
+    return " and ".join(f"({each})" for each in filters)
+
+
+def _plain(field: str) -> str:
+    if not field.isidentifier():
+        raise ValueError(f"{field!r} is no name of a field that a filter can have: letters, digits, underscores.")
+    return field
+
+
 def stream_filter(stream: str) -> str:
     """All rows of a stream."""
-    return f"{STREAM} == {literal(stream)}"
+    return equals(STREAM, stream)
 
 
 def records_filter(stream: str, record_ids: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from destination_milvus.collection import Collection
 from destination_milvus.config.indexing import Indexing
 from destination_milvus.config.models import Config
 from destination_milvus.errors import CollectionMissing, ConfigError, ModelMismatch, option
-from destination_milvus.milvus.address import described, is_new_database
+from destination_milvus.milvus.address import described, is_absent
 from destination_milvus.milvus.calls import CALL_TIMEOUT
 from destination_milvus.milvus.connection import CONNECT_TIMEOUT, connect, held
 from destination_milvus.milvus.description import MODEL_PROPERTY, collection_of
@@ -188,8 +188,8 @@ def open_reader(config: Config, embedder: Embedder, *, timeout: float = CONNECT_
         DestinationError: it cannot be reached or used.
     """
     indexing = config.indexing
-    if is_new_database(indexing):
-        raise _missing(indexing)  # connecting would create it
+    if is_absent(indexing):
+        raise _missing(indexing)
     with held(indexing), closing(connect(indexing, timeout=timeout)) as client:
         collection = find_collection(client, config)
         if collection is None:

@@ -1,0 +1,39 @@
+"""Filters that an application writes: a value never becomes a part of the language."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from destination_milvus.milvus.filters import all_of, equals, is_in
+
+NASTY = st.text(st.sampled_from(['"', "\\", "'", "\n", " ", "o", "r", "1", "=", "é", "]", ","]), max_size=12)
+
+
+@given(NASTY)
+def test_a_value_is_one_literal(value: str) -> None:
+    """Whatever it holds: what follows the operator is its JSON."""
+    field, _, literal = equals("status", value).partition(" == ")
+    assert (field, json.loads(literal, strict=False)) == ("status", value)
+
+
+@given(st.lists(NASTY | st.integers(-(2**63) + 1, 2**63 - 1), max_size=4))
+def test_values_are_a_list_of_literals(values: list[str | int]) -> None:
+    """Texts in quotes, numbers as they are."""
+    field, _, literals = is_in("tenant", values).partition(" in ")
+    assert (field, json.loads(literals, strict=False)) == ("tenant", values)
+
+
+def test_filters_are_combined_whole() -> None:
+    """An `or` inside one of them stays inside it."""
+    assert all_of(equals("a", 1), "b == 2 or c == 3") == "(a == 1) and (b == 2 or c == 3)"
+
+
+@pytest.mark.parametrize("field", ["", "a b", "a == 1 or b", "1a", 'a"'])
+def test_a_field_is_a_name(field: str) -> None:
+    """What is none is refused, not written into the filter."""
+    with pytest.raises(ValueError, match="no name of a field"):
+        equals(field, 1)
