@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE ?= 1
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills lint types format spec lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills lint types format spec options lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -90,6 +90,9 @@ format: $(STAMP)  ## Bring the code into shape
 spec: $(STAMP)  ## Write the golden copy of the specification anew
 	$(BIN)/destination-milvus spec > .venv/spec.json
 	$(BIN)/python -m json.tool --indent 2 .venv/spec.json integration_tests/spec.json
+
+options: $(STAMP)  ## Fill the tables of options in README and the connector's page from the models
+	$(BIN)/python -m devtools.options
 
 lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARGS=--upgrade for newer versions
 	$(BIN)/python -m devtools.lock $(ARGS)

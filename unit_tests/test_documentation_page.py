@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from destination_milvus.config.specification import specification
+from devtools.options import DOCUMENTS, filled, options
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "integrations" / "destinations" / "milvus.md"
 TEXT = PAGE.read_text()
-
-Option = tuple[str, str, str]
-"""Title, key and default as the page's tables write them."""
-
-
-def options(schema: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
-    """Everything that can be filled in."""
-    for name, described in schema.get("properties", {}).items():
-        inner = [described, *described.get("oneOf", []), described.get("items", {})]
-        parts = [part for part in inner if "properties" in part]
-        for part in parts:
-            yield from options(part, f"{prefix}{name}.")
-        if not parts and "const" not in described:
-            required = name in schema.get("required", [])
-            yield described["title"], f"`{prefix}{name}`", "required" if required else _default(described)
-
-
-def _default(described: Mapping[str, Any]) -> str:
-    default = described.get("default")
-    return "none" if default in (None, "") else f"`{json.dumps(default)}`"
 
 
 def modes(schema: Any) -> Iterator[tuple[str, str]]:
@@ -60,9 +40,16 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_every_option_of_the_form_is_on_the_page_with_its_default() -> None:
     """Under the title that the form shows, and with some advice; and the page knows no other."""
-    shown = {(row[0], row[1], row[2]) for row in rows("Options")}
-    assert shown == set(options(specification()))
+    shown = {(row[0], row[1].strip("`"), row[2]) for row in rows("Options")}
+    assert shown == {(option.title, option.key, option.default) for option in options(specification())}
     assert all(row[3] for row in rows("Options"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_tables_of_options_are_those_of_the_models(document: Path) -> None:
+    """`make options` would change nothing."""
+    text = document.read_text()
+    assert filled(text, list(options(specification()))) == text
 
 
 def test_every_choice_of_the_form_is_on_the_page() -> None:
