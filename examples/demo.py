@@ -16,8 +16,9 @@ from typing import Any
 
 from destination_milvus.config.models import parse_config
 from destination_milvus.embedding import create_embedder
-from destination_milvus.milvus.connection import connect
-from destination_milvus.milvus.filters import literals
+from destination_milvus.fields import STREAM
+from destination_milvus.milvus.filters import all_of, equals, is_in
+from destination_milvus.milvus.reader import Hit, open_reader
 
 EXAMPLES = Path("examples")
 HOME = Path(".demo")
@@ -94,41 +95,28 @@ def _show(lines: Any) -> dict[str, Any]:
 
 def _search(raw: dict[str, Any]) -> None:
     config = parse_config(raw)
-    [vector] = create_embedder(config.embedding, config.advanced).embed([PROBLEM])
-    milvus = connect(config.indexing)
-    milvus.load_collection(config.indexing.collection)
-
-    def nearest(condition: str, fields: list[str]) -> list[dict[str, Any]]:
-        hits = milvus.search(
-            config.indexing.collection,
-            data=[list(vector)],
-            anns_field=config.indexing.vector_field,
-            filter=condition,
-            limit=12,
-            output_fields=fields,
-            consistency_level="Strong",
-        )[0]
-        return _one_per_record(hits)[:3]
-
+    embedder = create_embedder(config.embedding, config.advanced)
+    [vector] = embedder.embed([PROBLEM])
+    tickets = all_of(equals(STREAM, "tickets"), equals("organization_id", ORGANIZATION), is_in("status", OPEN))
     print(f'\nA customer of organization {ORGANIZATION} writes:\n  "{PROBLEM}"\n')
-    print("Similar open tickets of that organization (cosine distance):")
-    mine = f'_ab_stream == "tickets" and organization_id == {ORGANIZATION} and status in {literals(OPEN)}'
-    for hit in nearest(mine, ["id", "subject", "status"]):
-        entity = hit["entity"]
-        print(f"  {1 - hit['distance']:.3f}  #{entity['id']}  {entity['subject']}  ({entity['status']})")
-    print("\nArticles that help:")
-    for hit in nearest('_ab_stream == "articles"', ["id", "title", "html_url"]):
-        entity = hit["entity"]
-        print(f"  {1 - hit['distance']:.3f}  {entity['title']}\n         {entity['html_url']}")
-    milvus.close()
+    with open_reader(config, embedder) as reader:
+        print("Similar open tickets of that organization (cosine distance):")
+        for hit in _one_per_record(reader.search(vector, filter=tickets, fields=["id", "subject", "status"], limit=12)):
+            print(f"  {1 - hit.score:.3f}  #{hit.entity['id']}  {hit.entity['subject']}  ({hit.entity['status']})")
+        print("\nArticles that help:")
+        articles = equals(STREAM, "articles")
+        for hit in _one_per_record(
+            reader.search(vector, filter=articles, fields=["id", "title", "html_url"], limit=12)
+        ):
+            print(f"  {1 - hit.score:.3f}  {hit.entity['title']}\n         {hit.entity['html_url']}")
 
 
-def _one_per_record(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best chunk of each record; hits come nearest first."""
-    best: dict[int, dict[str, Any]] = {}
+def _one_per_record(hits: list[Hit]) -> list[Hit]:
+    """The best chunks of the three best records; hits come nearest first."""
+    best: dict[int, Hit] = {}
     for hit in hits:
-        best.setdefault(hit["entity"]["id"], hit)
-    return list(best.values())
+        best.setdefault(hit.entity["id"], hit)
+    return list(best.values())[:3]
 
 
 if __name__ == "__main__":

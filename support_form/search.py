@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from destination_milvus.errors import ConfigError
 from destination_milvus.fields import RECORD_ID, STREAM
-from destination_milvus.milvus.filters import literal, literals
+from destination_milvus.milvus.filters import literal, literals, stream_filter
 from destination_milvus.milvus.reader import Hit
 from destination_milvus.model import Json
 
@@ -65,7 +65,7 @@ def open_tickets_filter(organization: int | str, *, but: int) -> str:
 
 def articles_filter() -> str:
     """Rows of articles."""
-    return f"{STREAM} == {literal(ARTICLES)}"
+    return stream_filter(ARTICLES)
 
 
 def squared_distance(score: float, metric: str) -> float:
