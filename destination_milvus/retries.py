@@ -101,7 +101,7 @@ class _Patience:
         self._failures += 1
         if error.attempts is not None and self._failures >= error.attempts:
             return False
-        if not error.wait:  # "at once" would be a storm of requests where the service means it badly
+        if not error.wait:  # asked again at once, an overloaded service would only be loaded more
             return True
         self._asked_for = error.wait
         left = self._retries.deadline - (time.monotonic() - self._started)

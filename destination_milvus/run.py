@@ -180,7 +180,7 @@ def _end_after_grace(numbers: int) -> None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """What this thread does here is not interrupted: half a line would spoil what follows it."""
+    """What this thread does here is not interrupted: half a line would make the next one unreadable."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -93,7 +93,7 @@ def _steps(
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, described(config.indexing.host))
             yield from sync.steps(inbox)
-            milvus.load()  # rows that nobody can search are no success
+            milvus.load()  # a sync whose rows cannot be searched has not succeeded
         usage = embedder.usage
     logger.info("Sync complete: %s.", sync.progress.sentence())
     requests = f" in {usage.requests:,} requests" if usage.requests else ""

@@ -304,7 +304,7 @@ class _Splitting:
         word = _WORD_START.search(self.data, position, end)
         if word:
             return _skip_space(self.data, word.start())
-        # scripts without spaces overlap by characters; the middle of a long word or of a blob helps nobody
+        # scripts without spaces overlap by characters; the middle of a long word or of a blob is no context
         inside_script = position < end and self.data[position] >= _FIRST_NON_ASCII
         return _skip_space(self.data, position) if inside_script else done
 

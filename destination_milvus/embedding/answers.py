@@ -96,7 +96,7 @@ def _parse(content: bytes) -> Json:
 
 
 def _parse_leniently(content: bytes) -> Json:
-    """Some Python servers write NaN, which is no JSON; one such vector must not spoil its whole batch."""
+    """Some Python servers write NaN, which is no JSON; one such vector must not cost the others of its request."""
     try:
         return json.loads(content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""An embedder over a service: measure, pack, pace, send, try again, and find the one text that spoils a request.
+"""An embedder over a service: measure, pack, pace, send, try again, and find the text for which a request is refused.
 
 What differs between services is one function, `send`. Everything that makes sending safe is here, once.
 """

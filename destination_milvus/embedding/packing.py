@@ -35,7 +35,7 @@ UNENCODABLE = Refusal("the text is not valid Unicode: it holds half a surrogate 
 
 
 def is_encodable(text: str) -> bool:
-    """Whether UTF-8 can hold a text: JSON escapes can smuggle in half a surrogate pair."""
+    """Whether UTF-8 can hold a text: JSON escapes can write half a surrogate pair."""
     return _utf8_length(text) is not None
 
 

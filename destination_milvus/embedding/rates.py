@@ -48,7 +48,7 @@ class Rates:
         )
 
     def eased(self, age: float) -> Rates:
-        """What is left of rates that were learned so many seconds ago: nobody says when a limit is raised."""
+        """What is left of rates that were learned so many seconds ago: services do not say when they raise a limit."""
         factor = 2.0 ** min(0.0, 1 - age / HOLD)
         return Rates(self.seconds_per_request * factor, self.seconds_per_token * factor)
 

@@ -1,7 +1,7 @@
 """Texts and keys go to the origin that was configured, and to no other one that it points to.
 
 HTTP clients follow redirects to wherever they lead, with the body, and with every header but `Authorization`: also from
-https to http, and from an address that was allowed to one that nobody has looked at.
+https to http, and from an address that was allowed to one that was never checked.
 """
 
 from __future__ import annotations

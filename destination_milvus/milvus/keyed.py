@@ -111,7 +111,7 @@ class KeyedStore:
                 ranges += [keys] if unvouched else keys.split()
 
     def _require_progress(self, stream: str, page: frozenset[str], before: frozenset[str]) -> None:
-        """Refuse to delete for ever what comes back each time."""
+        """Refuse to delete again and again what comes back each time."""
         if page & before:
             raise TransientError(
                 f'Sweeping stream "{stream}" makes no progress: {described(self._calls.indexing.host)} acknowledges '

@@ -43,7 +43,7 @@ class Server:
 
     def _is_from(self, *oldest: int) -> bool:
         number = re.search(r"(\d+)\.(\d+)", self.version)
-        # a version without a number is nobody's release: nothing is assumed of it
+        # a version without a number is no release: nothing is assumed of it
         return number is not None and (int(number[1]), int(number[2])) >= oldest
 
 

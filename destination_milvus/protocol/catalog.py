@@ -107,7 +107,7 @@ def _plan_stream(configured: Mapping[str, Json], name: StreamName, identifier: s
         identifier=identifier,
         mode=WriteMode.DEDUP if keyed else WriteMode.APPEND,
         primary_key=primary_key if keyed else (),
-        # a plain overwrite uses a key that the source defines, and nobody asked to deduplicate
+        # a plain overwrite uses a key that the source defines, and no deduplication was asked for
         needs_key=mode == "append_dedup",
         protected=frozenset(path[0] for path in (*primary_key, cursor) if path),
         generation=generation,

@@ -158,7 +158,7 @@ def _has_every_digit(loaded: Json, line: bytes) -> bool:
 
 
 def _is_same_number(item: bytes, other: bytes) -> bool:
-    """Whether two items, written in different ways, are equal numbers; of texts that are escaped nobody asks."""
+    """Whether two items, written in different ways, are equal numbers; texts with escapes are not compared."""
     number, its_copy = (text.rpartition(b":")[2].strip(b"[]{}").decode() for text in (item, other))
     try:
         return Decimal(number) == Decimal(its_copy)
