@@ -17,6 +17,7 @@ from typing import TypeVar
 import psutil
 
 from benchmarks.installing import work_folder
+from devtools import connector
 
 SAMPLE_SECONDS = 0.05
 READY = "Writing "
@@ -99,9 +100,8 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
 
     The compiled modules have a folder of their own, so that the environments stay as they are.
     """
-    hidden = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
-    inherited = {key: value for key, value in os.environ.items() if key not in hidden}
-    return {**inherited, "PYTHONPYCACHEPREFIX": str(work_folder() / "compiled"), **variables}
+    compiled = str(work_folder() / "compiled")
+    return connector.environment(**{"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled, **variables})
 
 
 def _read(process: subprocess.Popen[bytes], measured: Run) -> list[str]:

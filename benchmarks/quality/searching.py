@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import inputs
 from benchmarks.installing import work_folder
 from benchmarks.quality import metrics
 from benchmarks.quality.sources import Pair
@@ -19,7 +15,8 @@ from benchmarks.quality.variants import Search, Variant
 from destination_milvus import fields
 from destination_milvus.fields import SPARSE_FIELD
 from destination_milvus.model import Vector
-from devtools.connector import PROGRAM, record, state
+from devtools import connector
+from devtools.backends import Backend, config
 
 STREAM = "articles"
 
@@ -68,69 +65,44 @@ def folder() -> Path:
     return path
 
 
-def source(pairs: Sequence[Pair]) -> Path:
+def source(pairs: Sequence[Pair]) -> list[str]:
     """The articles as lines of the protocol, with the state at their end."""
-    path = folder() / "articles.jsonl"
-    with path.open("w") as sink:
-        for pair in pairs:
-            data = {"id": pair.key, "source": pair.source, "title": pair.title, "body": pair.answer}
-            sink.write(record(data, STREAM) + "\n")
-        sink.write(state(1, STREAM) + "\n")
-    return path
+    articles = ({"id": pair.key, "source": pair.source, "title": pair.title, "body": pair.answer} for pair in pairs)
+    return [*(connector.record(article, STREAM) for article in articles), connector.state(1, STREAM)]
 
 
 def measured(
-    variant: Variant, source: Path, sets: Sequence[Sequence[Question]], embedding: Mapping[str, Any]
+    variant: Variant, lines: Sequence[str], sets: Sequence[Sequence[Question]], embedding: Mapping[str, Any]
 ) -> Iterator[Measured]:
     """Sync a variant and search it in each of its ways."""
     database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
     shutil.rmtree(database, ignore_errors=True)
-    _sync(variant, source, database, embedding)
+    backend = Backend("lite", str(database))
+    connector.write(_config(variant, backend, embedding), connector.catalog(connector.stream(STREAM)), lines)
+    backend.release()
     megabytes = sum(file.stat().st_size for file in database.rglob("*") if file.is_file()) / 1e6
-    with _collection(database) as client:
-        rows = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
+    with backend.client() as client:
+        client.load_collection(STREAM)
+        count = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
         for search in variant.searches:
-            yield Measured(search, [_ask(client, search, queries) for queries in sets], rows, megabytes)
+            yield Measured(search, [_ask(client, search, queries) for queries in sets], count, megabytes)
+
+
+def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) -> dict[str, Any]:
+    return config(
+        backend,
+        embedding=embedding,
+        processing=variant.processing,
+        indexing={"collection": STREAM, "full_text_search": variant.full_text},
+        # the model is one, and two cores serve it: more requests at once would only wait, up to the timeout
+        advanced={"concurrency": 1},
+    )
 
 
 def _ask(client: Any, search: Search, questions: Sequence[Question]) -> Asked:
     ranks = list(_ranks(client, search, questions))
     long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
     return Asked(metrics.scores(ranks), metrics.reciprocal_rank(long, 10))
-
-
-def _sync(variant: Variant, source: Path, database: Path, embedding: Mapping[str, Any]) -> None:
-    config = {
-        "embedding": dict(embedding),
-        "processing": dict(variant.processing),
-        "indexing": {
-            "host": str(database),
-            "collection": STREAM,
-            "auth": {"mode": "no_auth"},
-            "full_text_search": variant.full_text,
-        },
-        # the model is one, and two cores serve it: more requests at once would only wait, up to the timeout
-        "advanced": {"concurrency": 1},
-    }
-    path = database.with_suffix(".json")
-    path.write_text(json.dumps(config))
-    command = [str(PROGRAM), "write", "--config", str(path), "--catalog", str(inputs.catalog(STREAM))]
-    with source.open("rb") as records:
-        done = subprocess.run(command, stdin=records, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"The sync of “{variant.name}” failed:\n{done.stdout[-2000:]}")
-
-
-@contextmanager
-def _collection(database: Path) -> Iterator[Any]:
-    from pymilvus import MilvusClient  # noqa: PLC0415 - two seconds, which `--help` need not wait
-
-    client = MilvusClient(str(database))
-    try:
-        client.load_collection(STREAM)
-        yield client
-    finally:
-        client.close()
 
 
 def _ranks(client: Any, search: Search, questions: Sequence[Question]) -> Iterator[int | None]:
@@ -155,7 +127,7 @@ def _words(client: Any, questions: Sequence[Question]) -> Any:
 
 def _both(client: Any, questions: Sequence[Question], *, dense: int, k: int) -> Any:
     """Reciprocal rank fusion of BM25's ranking and the vectors', which may be counted several times."""
-    from pymilvus import AnnSearchRequest, RRFRanker  # noqa: PLC0415 - as above
+    from pymilvus import AnnSearchRequest, RRFRanker  # noqa: PLC0415 - two seconds, which `--help` need not wait
 
     vectors = [list(question.vector) for question in questions]
     texts = [question.text for question in questions]
