@@ -145,6 +145,7 @@ def run(
     lines: Iterable[str] = (),
     *,
     cut_off: str = "",
+    timeout: float = 120,
     **variables: str,
 ) -> Finished:
     """Run a command of the connector to its end; `cut_off` is the beginning of a line whose rest never comes."""
@@ -153,7 +154,7 @@ def run(
         input=("".join(line + "\n" for line in lines) + cut_off).encode("utf-8", "surrogatepass"),
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=timeout,
         env=environment(**variables),
     )
     messages = tuple(json.loads(line) for line in process.stdout.splitlines())

@@ -78,8 +78,10 @@ def measured(
     database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
     shutil.rmtree(database, ignore_errors=True)
     backend = Backend("lite", str(database))
-    connector.write(_config(variant, backend, embedding), connector.catalog(connector.stream(STREAM)), lines)
-    backend.release()
+    articles = connector.catalog(connector.stream(STREAM))
+    done = connector.run(folder(), "write", _config(variant, backend, embedding), articles, lines, timeout=3600)
+    if done.exit_code:
+        raise RuntimeError(f"The sync of “{variant.name}” failed: {done.error}")
     megabytes = sum(file.stat().st_size for file in database.rglob("*") if file.is_file()) / 1e6
     with backend.client() as client:
         client.load_collection(STREAM)
