@@ -3,6 +3,8 @@
 ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.0.2@sha256:9fdb1888c4264cf6fee473649ecb593f56f58e5d0096a87ee0b231777e2e3e73
 
 FROM ${BASE_IMAGE} AS build
+# What the connector brings besides: `local` is the embedding model, `lite` is Milvus Lite. --build-arg EXTRAS=lite,local
+ARG EXTRAS=local
 USER root
 WORKDIR /build
 COPY requirements.lock ./
@@ -12,15 +14,13 @@ RUN awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > uv.txt \
     && /uv/bin/uv venv --quiet --python python3 /venv
 COPY pyproject.toml README.md LICENSE ./
 COPY destination_milvus ./destination_milvus
-COPY source_zendesk_stub ./source_zendesk_stub
-COPY support_form ./support_form
 # No other versions than the lock's, for the build of the package too. Bytecode: the container's user cannot keep any, and
-# would compile at each start. Out goes what nothing here uses: the libraries' own tests (60 MB), and of Arrow, which
-# Milvus Lite brings, the C++ headers, Flight and S3 (55 MB).
+# would compile at each start. Out goes what nothing here uses: the libraries' own tests, and of Arrow, which Milvus Lite
+# brings, the C++ headers, Flight and S3.
 RUN /uv/bin/uv pip install --quiet --no-cache --compile-bytecode --python /venv/bin/python \
-      --constraint requirements.lock --build-constraint requirements.lock '.[local]' \
+      --constraint requirements.lock --build-constraint requirements.lock ".[${EXTRAS}]" \
     && find /venv -depth -type d -path '*/site-packages/*' -name tests -exec rm -rf '{}' + \
-    && cd /venv/lib/python3.*/site-packages/pyarrow && rm -rf include *flight* *_s3*
+    && cd /venv/lib/python3.*/site-packages && rm -rf pyarrow/include pyarrow/*flight* pyarrow/*_s3*
 
 FROM ${BASE_IMAGE}
 USER root

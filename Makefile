@@ -32,7 +32,7 @@ demo-clean:  ## Forget the demo's days
 
 app: $(STAMP)  ## The support form on the demo's data, in the browser
 	@test -e .demo/milvus.db || $(BIN)/python examples/demo.py
-	$(BIN)/python -m streamlit run support_form/app.py $(ARGS)
+	$(BIN)/milvus-support-form $(ARGS)
 
 test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k head" for some
 ifdef ARGS
@@ -46,19 +46,19 @@ endif
 acceptance: $(STAMP)  ## Airbyte's own tests of connectors, and the rules of its QA
 	@$(BIN)/python -m release.acceptance
 
-image: $(STAMP)  ## The connector's image, with Docker, or buildah where there is no engine; BASE=... on another base image
-	@$(BIN)/python -m release.image build $(if $(BASE),--base $(BASE))
+image: $(STAMP)  ## The connector's image, with Docker, or buildah where there is no engine; BASE=... on another base, LITE=1 with Milvus Lite
+	@$(BIN)/python -m release.image build $(if $(BASE),--base $(BASE)) $(if $(LITE),--lite)
 
 image-base: $(STAMP)  ## A stand-in for Airbyte's base image, where no registry of images can be reached
 	@$(BIN)/python -m release.image stand-in
 
-image-test: $(STAMP)  ## spec, check and write in the image, into Milvus Lite and a real server; Airbyte's tests of images
+image-test: $(STAMP)  ## spec, check and write in both images, into a real server and Milvus Lite; Airbyte's tests of images
 	@$(BIN)/python -m release.image test
 
-wheel: $(STAMP)  ## Wheel and sdist in dist/, the wheel installed in .venv in the place of the checkout
+wheel: $(STAMP)  ## Wheels and sdists in dist/, the wheels installed in .venv in the place of the checkout
 	@$(BIN)/python -m release.wheel
 
-release-check: $(STAMP)  ## Whether this can be released: wheel and sdist, and the wheel tried out on every supported Python
+release-check: $(STAMP)  ## Whether this can be released: wheels and sdists, and the wheels tried out on every supported Python
 	@$(BIN)/python -m release.check
 
 pyairbyte: $(STAMP)  ## PyAirbyte moves Airbyte's faker and the stub; installs both into .drivers first
@@ -94,7 +94,7 @@ spec: $(STAMP)  ## Write the golden copy of the specification anew
 options: $(STAMP)  ## Fill the tables of options in README and the connector's page from the models
 	$(BIN)/python -m devtools.options
 
-lock: $(STAMP)  ## Renew requirements.lock after a change in pyproject.toml; ARGS=--upgrade for newer versions
+lock: $(STAMP)  ## Renew requirements.lock after a change in a `pyproject.toml`; ARGS=--upgrade for newer versions
 	$(BIN)/python -m devtools.lock $(ARGS)
 
 kills: $(STAMP)  ## Kill syncs at any moment, and look what is left; ARGS="--backend server --kills 100"
@@ -106,7 +106,7 @@ clean:  ## Remove what the other commands made
 
 # From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
 # pip brings only uv, which is in the lock like everything else.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml source_zendesk_stub/pyproject.toml support_form/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 	  found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing); \
 	  echo "$(PYTHON) is $$found: Python 3.10 to 3.13 is needed." \
@@ -119,5 +119,6 @@ $(STAMP): requirements.lock pyproject.toml
 	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.txt
 	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/uv.txt
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation \
+	  --editable . --editable source_zendesk_stub --editable support_form
 	@touch $@

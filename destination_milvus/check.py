@@ -10,7 +10,7 @@ from destination_milvus.config.embedding import FromFieldEmbedding
 from destination_milvus.config.models import Config, parse_config
 from destination_milvus.embedding import MeteredEmbedder, create_embedder
 from destination_milvus.errors import ConfigError, option
-from destination_milvus.milvus.address import is_new_database
+from destination_milvus.milvus.address import is_new_database, require_milvus_lite
 from destination_milvus.milvus.columns import NO_COLUMNS
 from destination_milvus.milvus.connection import connect
 from destination_milvus.milvus.existing import warn_of_what_is_missing
@@ -37,6 +37,7 @@ def check_configuration(raw: Mapping[str, Json]) -> None:
     """
     config = parse_config(raw)
     require_cloud_safety(config)
+    require_milvus_lite(config.indexing)
     with closing(create_embedder(config.embedding, config.advanced, deadline=CHECK_DEADLINE)) as embedder:
         warn_of_long_chunks(config, embedder)
         _try_embedding(config, embedder)

@@ -22,7 +22,7 @@ from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.flow.change import VectorField
 from destination_milvus.flow.commit import Committer
 from destination_milvus.flow.sync import Sync
-from destination_milvus.milvus.address import described
+from destination_milvus.milvus.address import described, require_milvus_lite
 from destination_milvus.milvus.columns import ColumnChoice, choose_columns, kinds_of
 from destination_milvus.milvus.connection import connect, held
 from destination_milvus.milvus.open import OpenCollection, open_collection
@@ -81,6 +81,7 @@ def _steps(
     limits: BatchLimits | None,
 ) -> Iterator[None]:
     require_cloud_safety(config)
+    require_milvus_lite(config.indexing)
     plans = plan_streams(catalog)
     with (
         closing(Inbox(stream)) as inbox,  # reading begins while the rest is set up

@@ -6,12 +6,18 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+CONNECTOR = "airbyte-destination-milvus"
+STUB = "airbyte-source-zendesk-stub"
+FORM = "milvus-support-form"
+DISTRIBUTIONS: Mapping[str, Path] = {CONNECTOR: ROOT, STUB: ROOT / "source_zendesk_stub", FORM: ROOT / "support_form"}
+"""What is built and installed by itself: its name, and the folder of its pyproject.toml."""
+
 # not `python -m uv`, which installs into the environment that it runs in, whatever it is told
 UV = str(Path(sys.executable).with_name("uv"))
 
@@ -67,19 +73,24 @@ def run(command: Sequence[str], folder: Path = ROOT) -> None:
     subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, env=variables)
 
 
-def built(target: Path, *kinds: str) -> list[Path]:
-    """The files that `uv build` makes of this checkout, by the backend at the version of the lock.
+def built(target: Path, *kinds: str, names: Iterable[str] = tuple(DISTRIBUTIONS)) -> dict[str, list[Path]]:
+    """The files that `uv build` makes of this checkout, by the backend at the version of the lock: sdist, then wheel.
 
     Args:
-        target: folder for them; others of this project are taken out of it.
+        target: folder for them; others of the same distributions are taken out of it.
         kinds: `--wheel` or `--sdist` for one of the two; without any, the wheel is made from the sdist.
+        names: of the distributions that are built, all by default.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for old in target.glob("airbyte_destination_milvus-*"):
-        old.unlink()
     build = [UV, "build", "--quiet", "--no-build-isolation", "--no-create-gitignore", "--python", sys.executable]
-    run([*build, *kinds, "--out-dir", str(target), str(ROOT)])
-    return sorted(target.glob("airbyte_destination_milvus-*"))
+    files = {}
+    for name in names:
+        pattern = f"{name.replace('-', '_')}-*"
+        for old in target.glob(pattern):
+            old.unlink()
+        run([*build, *kinds, "--out-dir", str(target), str(DISTRIBUTIONS[name])])
+        files[name] = sorted(target.glob(pattern), key=lambda path: path.suffix)
+    return files
 
 
 def _digest(installs: Iterable[Sequence[str]]) -> str:

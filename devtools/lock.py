@@ -12,11 +12,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from devtools.environments import LOCK, ROOT, UV, run
+from devtools.environments import CONNECTOR, DISTRIBUTIONS, LOCK, ROOT, STUB, UV, run
 
 COMPILE = [UV, "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--generate-hashes"]
-PROJECT = [*COMPILE, "pyproject.toml", "--output-file", LOCK.name, "--extra", "local", "--extra", "app"]
-PROJECT += ["--group", "dev", "--custom-compile-command", "make lock"]
+ASKING = [str(folder.relative_to(ROOT) / "pyproject.toml") for folder in DISTRIBUTIONS.values()]
+PROJECT = [*COMPILE, *ASKING, "--output-file", LOCK.name, "--extra", "lite", "--extra", "local", "--group", "dev"]
+# these two the form asks for, and they are here
+PROJECT += [f"--no-emit-package={name}" for name in (CONNECTOR, STUB)]
+PROJECT += ["--custom-compile-command", "make lock"]
 """Compiles the lock of the project in the folder that it is run in."""
 
 READERS = ROOT / "integration_tests" / "readers"

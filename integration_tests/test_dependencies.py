@@ -7,14 +7,11 @@ import re
 import subprocess
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-
-ROOT = Path(__file__).parents[1]
-PACKAGE = "airbyte-destination-milvus"
+from release.environments import CONNECTOR, DISTRIBUTIONS, LOCK
 
 ACCEPTED: dict[str, str] = {}
 """Advisories that do not concern the connector: id → why, and until when."""
@@ -25,7 +22,7 @@ ACCEPTED: dict[str, str] = {}
 
 def test_nothing_in_the_lock_has_a_known_vulnerability() -> None:
     """As pip-audit finds them in PyPI's advisories; skipped, and said, where the advisories cannot be reached."""
-    audit = [sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / "requirements.lock")]
+    audit = [sys.executable, "-m", "pip_audit", "--requirement", str(LOCK)]
     # the lock is complete and has hashes: nothing has to be resolved or installed to read it
     audit += ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off", "--timeout", "10"]
     done = subprocess.run(audit, capture_output=True, text=True, check=False, timeout=300)
@@ -76,10 +73,10 @@ TOLERATED = {
 """Packages with such a licence all the same: name → why."""
 
 
-def runtime_dependencies(extras: tuple[str, ...] = ("local", "app")) -> dict[str, Distribution]:
-    """What is installed when the connector is, at any depth, by name."""
+def runtime_dependencies() -> dict[str, Distribution]:
+    """What is installed with the connector, its extras, the stub and the form, at any depth, by name."""
     found: dict[str, Distribution] = {}
-    waiting = [(PACKAGE, extras)]
+    waiting = [(name, ("lite", "local") if name == CONNECTOR else ()) for name in reversed(DISTRIBUTIONS)]
     while waiting:
         name, wanted = waiting.pop()
         try:
@@ -94,8 +91,7 @@ def runtime_dependencies(extras: tuple[str, ...] = ("local", "app")) -> dict[str
             )
             if applies and required.name.lower() not in found:
                 waiting.append((required.name, tuple(required.extras)))
-    del found[PACKAGE]
-    return found
+    return {name: package for name, package in found.items() if name not in DISTRIBUTIONS}
 
 
 def licence(package: Distribution) -> str:
@@ -109,7 +105,7 @@ def licence(package: Distribution) -> str:
 def test_no_dependency_has_a_licence_that_reaches_beyond_it() -> None:
     """The connector is MIT: whoever ships it must be free to."""
     packages = runtime_dependencies()
-    assert {"airbyte-cdk", "pymilvus", "milvus-lite", "openai", "grpcio"} <= packages.keys()
+    assert {"airbyte-cdk", "pymilvus", "milvus-lite", "onnxruntime", "openai", "grpcio", "streamlit"} <= packages.keys()
     licences = {name: licence(package) for name, package in packages.items()}
     reaching = {name: text for name, text in licences.items() if COPYLEFT.search(text)}
     assert reaching.keys() == TOLERATED.keys(), reaching

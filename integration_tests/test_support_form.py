@@ -6,6 +6,7 @@ set, the browser tests renew the pictures in docs/images.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from devtools.backends import Backend
 from devtools.connector import catalog, entities, record, stream, write
 from support_form.customers import DEMO_CUSTOMERS
 from support_form.desk import AlreadyOpen, Case, Desk, DeskClosed, Received, draw_number
+from support_form.run import PAGE
 from support_form.settings import LOCAL_MODEL, read_settings
 
 ROOT = Path(__file__).parents[1]
@@ -324,7 +326,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         folder, port = tmp_path_factory.mktemp("form"), _free_port()
         database = folder / "milvus.db"
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MILVUS", "OPENAI"))}
-        command = [PROGRAMS / "streamlit", "run", ROOT / "support_form" / "app.py", "--server.port", str(port)]
+        command = [PROGRAMS / "milvus-support-form", "--server.port", str(port)]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,
@@ -445,13 +447,29 @@ def test_a_form_that_is_set_up_wrongly_says_why(
     for name, value in {"MILVUS_URL": str(database), "OPENAI_API_KEY": "", **environment}.items():
         monkeypatch.setenv(name, value)
     streamlit.cache_resource.clear()
-    page = AppTest.from_file(str(ROOT / "support_form" / "app.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
     assert not page.exception
     assert [title.value for title in page.title] == ["Support is not available"]
     text = "".join(element.proto.body for element in page.get("html"))
     assert headline in text
     assert words in text
     assert [button.label for button in page.button] == ["Try again"]
+
+
+def test_outside_a_checkout_the_page_says_where_it_looked_for_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed anywhere and started without a variable: it says where the demo's data would be, and what to do."""
+    for name in list(os.environ):
+        if name.startswith(("MILVUS", "OPENAI", "EMBEDDING")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    streamlit.cache_resource.clear()
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    text = html.unescape("".join(element.proto.body for element in page.get("html")))
+    assert f'Milvus Lite ({tmp_path}/.demo/milvus.db) has no collection "zendesk"' in text
+    assert "Run `make demo` in a checkout of destination-milvus and start the form there, or set MILVUS_URL" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_is_down_is_said_on_the_page(serve: Serve, form: Form, visit: Callable[..., Visitor]) -> None:

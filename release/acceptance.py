@@ -1,7 +1,7 @@
 """Airbyte's own tests of connectors (`make acceptance`): the CDK's standard tests, and the rules of Airbyte's QA.
 
 Both find a connector by the name of its folder, and the rules want it inside a checkout of Airbyte's repository.
-Folders of that shape are put together in `.acceptance/`. The connectors themselves are installed from the wheel.
+Folders of that shape are put together in `.acceptance/`. The connectors themselves are installed from their wheels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.environments import LOCK, ROOT, Environment, built, environment, run
+from devtools.environments import CONNECTOR, LOCK, ROOT, STUB, Environment, built, environment, run
 
 WORK = ROOT / ".acceptance"
 HERE = Path(__file__).parent
@@ -92,9 +92,9 @@ def run_standard_tests(name: str) -> None:
 
 
 def acceptance_tools() -> Environment:
-    """The environment with Airbyte's tests and the wheel."""
-    [wheel] = built(WORK / "wheel", "--wheel")
-    locked = ["--constraint", str(LOCK), f"{wheel}[local]"]
+    """The environment with Airbyte's tests and the wheels of both connectors."""
+    wheels = built(WORK / "wheel", "--wheel", names=(CONNECTOR, STUB))
+    locked = ["--constraint", str(LOCK), f"{wheels[CONNECTOR][0]}[lite,local]", str(wheels[STUB][0])]
     tools = ["--require-hashes", "--no-deps", "--requirement", str(HERE / "acceptance.txt")]
     return environment(WORK / "environment", sys.executable, [locked, tools])
 

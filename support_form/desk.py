@@ -260,7 +260,8 @@ def _is_same(stored: Mapping[str, Json], case: Case) -> bool:
 def _nothing_yet(error: CollectionMissing) -> DeskClosed:
     return DeskClosed(
         "There is nothing to search yet",
-        f"{error.named(VARIABLES)} Run `make demo`, which fills the demo's, or sync your own source; then try again.",
+        f"{error.named(VARIABLES)} Run `make demo` in a checkout of destination-milvus and start the form there, or "
+        "set MILVUS_URL to where you have synced your own source, then try again.",
     )
 
 

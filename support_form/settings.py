@@ -18,8 +18,8 @@ DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
 MAX_DISTANCE = 4.0
 """Squared L2 distance between two unit vectors that point away from each other."""
 
-DEMO = Path(__file__).parents[1] / ".demo" / "milvus.db"
-"""Where the demo keeps its collection."""
+DEMO = Path(".demo") / "milvus.db"
+"""Where the demo keeps its collection, in the folder that it and the form are started in."""
 
 TEXT = {
     "text_fields": ["body", "title", "description", "subject"],
@@ -150,7 +150,7 @@ def read_settings(environment: Mapping[str, str], demo: Path = DEMO) -> Settings
         ConfigError: names every variable that is wrong; values are not repeated.
     """
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    defaults = {} if "MILVUS_URL" in given else {"MILVUS_URL": str(demo), "EMBEDDING_MODEL": LOCAL_MODEL}
+    defaults = {} if "MILVUS_URL" in given else {"MILVUS_URL": str(demo.absolute()), "EMBEDDING_MODEL": LOCAL_MODEL}
     try:
         return Settings.model_validate({**defaults, **given})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""requirements.lock is what pyproject.toml asks for."""
+"""requirements.lock is what the project asks for, with stub and form."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from devtools.environments import LOCK, ROOT
-from devtools.lock import PROJECT
+from devtools.lock import ASKING, PROJECT
 
 NO_INDEX = ("error sending request", "failed to fetch", "dns error", "network was disabled", "timed out")
 """What uv says, in lower case, where no package index can be reached."""
 
 
 def test_the_lock_is_up_to_date(tmp_path: Path) -> None:
-    """Compiling pyproject.toml again, with the versions that are locked, changes nothing."""
-    for name in (LOCK.name, "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    """Compiling them again, with the versions that are locked, changes nothing."""
+    for name in (LOCK.name, *ASKING):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
 
     done = subprocess.run(PROJECT, cwd=tmp_path, capture_output=True, text=True, check=False)
 

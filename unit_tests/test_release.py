@@ -1,4 +1,4 @@
-"""What is released is what is here: wheel, sdist, and the places that name the version."""
+"""What is released is what is here: wheels, sdists, and the places that name the version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devtools.environments import built
+from devtools.environments import CONNECTOR, DISTRIBUTIONS, FORM, ROOT, STUB, built
 from release.check import description, find_interpreters, look_at_description
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("destination_milvus", "source_zendesk_stub", "support_form")
+PACKAGES = {CONNECTOR: "destination_milvus", STUB: "source_zendesk_stub", FORM: "support_form"}
+COMMANDS = {
+    CONNECTOR: "destination-milvus = destination_milvus.run:run",
+    STUB: "source-zendesk-stub = source_zendesk_stub.run:run",
+    FORM: "milvus-support-form = support_form.run:run",
+}
+DESCRIBING = ("pyproject.toml", "README.md", "LICENSE")
+"""What a folder that is a package has besides."""
+
+every_distribution = pytest.mark.parametrize("name", DISTRIBUTIONS)
 
 
 def tracked(*folders: str) -> set[str]:
@@ -30,45 +38,80 @@ def tracked(*folders: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Wheel and sdist, by suffix."""
-    return {path.suffix: path for path in built(tmp_path_factory.mktemp("dist"))}
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Sdist and wheel of each distribution."""
+    return built(tmp_path_factory.mktemp("dist"))
 
 
-def test_the_wheel_holds_its_packages_as_they_are_here(files: dict[str, Path]) -> None:
-    """Every file, data too, byte for byte, and no other: tests of the checkout are tests of the wheel."""
-    with zipfile.ZipFile(files[".whl"]) as wheel:
-        inside = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
-    assert inside == {name: (ROOT / name).read_bytes() for name in tracked(*PACKAGES)}
+@every_distribution
+def test_a_wheel_holds_its_package_as_it_is_here(name: str, files: dict[str, list[Path]]) -> None:
+    """Every file, data too, byte for byte, and no other: tests of the checkout are tests of the wheel.
+
+    So the connector's carries neither the stub nor the form.
+    """
+    _, path = files[name]
+    with zipfile.ZipFile(path) as wheel:
+        inside = {file: wheel.read(file) for file in wheel.namelist() if ".dist-info/" not in file}
+    here = tracked(PACKAGES[name]) - {f"{PACKAGES[name]}/{file}" for file in DESCRIBING}
+    assert inside == {file: (ROOT / file).read_bytes() for file in here}
 
 
-def test_the_wheel_brings_its_commands_and_licences(files: dict[str, Path]) -> None:
+@every_distribution
+def test_a_wheel_brings_its_command_and_licences(name: str, files: dict[str, list[Path]]) -> None:
     """The image, and users, call the commands by name; the bundled vocabularies have licences of their own."""
-    with zipfile.ZipFile(files[".whl"]) as wheel:
-        [commands] = (wheel.read(name).decode() for name in wheel.namelist() if name.endswith("entry_points.txt"))
-        licences = {name.partition("/licenses/")[2] for name in wheel.namelist() if "/licenses/" in name}
-    assert "destination-milvus = destination_milvus.run:run" in commands
-    assert "source-zendesk-stub = source_zendesk_stub.run:run" in commands
-    assert licences == {"LICENSE", "destination_milvus/data/NOTICE"}
+    _, path = files[name]
+    with zipfile.ZipFile(path) as wheel:
+        [commands] = (wheel.read(file).decode() for file in wheel.namelist() if file.endswith("entry_points.txt"))
+        licences = {
+            file.partition("/licenses/")[2]: wheel.read(file) for file in wheel.namelist() if "/licenses/" in file
+        }
+    assert commands.split("\n", 1)[1].strip() == COMMANDS[name]
+    assert licences.pop("LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert licences.keys() == ({"destination_milvus/data/NOTICE"} if name == CONNECTOR else set())
 
 
-def test_the_sdist_holds_nothing_that_is_not_tracked(files: dict[str, Path]) -> None:
+@every_distribution
+def test_an_sdist_holds_nothing_that_is_not_tracked(name: str, files: dict[str, list[Path]]) -> None:
     """No environment, database or result of a run is published; what the wheel is made of is there."""
-    with tarfile.open(files[".gz"]) as sdist:
-        inside = {name.partition("/")[2] for name in sdist.getnames()}
-    assert inside <= tracked() | {"PKG-INFO"}
-    assert tracked(*PACKAGES, "pyproject.toml", "LICENSE", "CHANGELOG.md") <= inside
+    path, _ = files[name]
+    with tarfile.open(path) as sdist:
+        inside = {file.partition("/")[2] for file in sdist.getnames()}
+    folder = DISTRIBUTIONS[name].relative_to(ROOT)
+    prefix = "" if name == CONNECTOR else f"{folder}/"
+    here = {file.removeprefix(prefix) for file in tracked(str(folder))}
+    assert inside <= here | {"PKG-INFO", ".gitignore"}
+    assert (tracked(PACKAGES[name]) | {"CHANGELOG.md"} if name == CONNECTOR else here) <= inside
+    assert {"pyproject.toml", "LICENSE"} <= inside
 
 
-def test_an_index_accepts_the_description(files: dict[str, Path]) -> None:
+@every_distribution
+def test_an_index_accepts_the_description(name: str, files: dict[str, list[Path]]) -> None:
     """Each field is valid, and wheel and sdist say the same."""
-    look_at_description(description(files[".whl"]), description(files[".gz"]))
+    sdist, wheel = files[name]
+    look_at_description(description(wheel), description(sdist))
+
+
+def test_the_connector_asks_for_nothing_that_only_its_companions_need(files: dict[str, list[Path]]) -> None:
+    """Milvus Lite and the local model are extras; the form takes both, and the stub, at its own version."""
+    requirements = {name: description(wheel).requires_dist or [] for name, (_, wheel) in files.items()}
+    released = version(CONNECTOR)
+    always = {required.name for required in requirements[CONNECTOR] if required.marker is None}
+    assert not always & {"milvus-lite", "onnxruntime", "streamlit", "cryptography", "pyarrow"}
+    extras = {
+        str(required.marker): required.name for required in requirements[CONNECTOR] if required.marker is not None
+    }
+    assert extras['extra == "lite"'] == "milvus-lite"
+    ours = {required.name: required for required in requirements[FORM] if required.name in DISTRIBUTIONS}
+    assert ours.keys() == {CONNECTOR, STUB}
+    assert ours[CONNECTOR].extras == {"lite", "local"}
+    assert {str(required.specifier) for required in ours.values()} == {f"=={released}"}
 
 
 def test_every_place_names_the_version_of_the_package() -> None:
     """pyproject.toml has it; the rest follows."""
-    released = version("airbyte-destination-milvus")
-    assert f'\nversion = "{released}"\n' in (ROOT / "pyproject.toml").read_text(), "run `make -B .venv/.complete`"
+    released = version(CONNECTOR)
+    for folder in DISTRIBUTIONS.values():
+        assert f'\nversion = "{released}"\n' in (folder / "pyproject.toml").read_text(), "run `make -B .venv/.complete`"
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest[1] == released

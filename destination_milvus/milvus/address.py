@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from destination_milvus.config.indexing import Indexing
@@ -13,6 +14,20 @@ from destination_milvus.errors import ConfigError, option
 def is_embedded(host: str) -> bool:
     """Whether the address is a Milvus Lite database on this machine."""
     return host.endswith(".db") and "://" not in host
+
+
+def require_milvus_lite(indexing: Indexing) -> None:
+    """Find out that Milvus Lite is needed and missing, before there is anything to undo.
+
+    Raises:
+        ConfigError: it is: the connector is installed without its extra `lite`.
+    """
+    if is_embedded(indexing.host) and find_spec("milvus_lite") is None:
+        raise ConfigError(
+            f"{option('indexing.host')} is the Milvus Lite database {indexing.host}, but Milvus Lite is not installed: "
+            "run pip install 'airbyte-destination-milvus[lite]', build the image with --build-arg EXTRAS=lite,local, "
+            "or name a server that begins with https:// or http://."
+        )
 
 
 def is_absent(indexing: Indexing) -> bool:

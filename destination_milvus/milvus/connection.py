@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from destination_milvus.config.indexing import Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import DestinationError
-from destination_milvus.milvus.address import database_path, is_embedded, uri
+from destination_milvus.milvus.address import database_path, is_embedded, require_milvus_lite, uri
 from destination_milvus.milvus.errors import translated
 from destination_milvus.milvus.repairs import show_rows_once
 from destination_milvus.milvus.upsert_request import pack_by_columns
@@ -35,6 +35,7 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
         ConfigError: address, credentials or database are wrong.
         TransientError: nobody answers.
     """
+    require_milvus_lite(indexing)
     # gRPC's C core writes addresses and handshake failures straight to stderr, and credentials if it is asked to trace
     os.environ["GRPC_VERBOSITY"] = "NONE"
     from pymilvus import MilvusClient  # noqa: PLC0415 - 2 s that spec must not pay
@@ -72,6 +73,7 @@ def held(indexing: Indexing) -> Iterator[None]:
     if not is_embedded(indexing.host):
         yield
         return
+    require_milvus_lite(indexing)
     from milvus_lite.server_manager import server_manager_instance as servers  # noqa: PLC0415 - as pymilvus does
 
     path = uri(indexing)

@@ -30,6 +30,12 @@ def test_no_environment_is_the_demo() -> None:
     assert settings.thresholds == THRESHOLDS[LOCAL_MODEL]
 
 
+def test_the_demo_is_looked_for_in_the_folder_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not beside the package, which may be installed anywhere."""
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({}).destination.indexing.host == str(tmp_path / ".demo" / "milvus.db")
+
+
 def test_a_key_alone_still_opens_the_demo_with_its_own_model() -> None:
     """Many have OPENAI_API_KEY set for other reasons: the demo's collection was filled with the local model."""
     assert isinstance(read_settings({"OPENAI_API_KEY": "sk-1"}).destination.embedding, LocalEmbedding)
