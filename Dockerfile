@@ -15,12 +15,13 @@ RUN awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > uv.txt \
 COPY pyproject.toml README.md LICENSE ./
 COPY destination_milvus ./destination_milvus
 # No other versions than the lock's, for the build of the package too. Bytecode: the container's user cannot keep any, and
-# would compile at each start. Out goes what nothing here uses: the libraries' own tests, and of Arrow, which Milvus Lite
-# brings, the C++ headers, Flight and S3.
+# would compile at each start. Out goes what nothing here uses: the libraries' own tests, the program beside the library
+# html_to_markdown, and of Arrow, which Milvus Lite brings, the C++ headers, Flight and S3.
 RUN /uv/bin/uv pip install --quiet --no-cache --compile-bytecode --python /venv/bin/python \
       --constraint requirements.lock --build-constraint requirements.lock ".[${EXTRAS}]" \
     && find /venv -depth -type d -path '*/site-packages/*' -name tests -exec rm -rf '{}' + \
-    && cd /venv/lib/python3.*/site-packages && rm -rf pyarrow/include pyarrow/*flight* pyarrow/*_s3*
+    && cd /venv/lib/python3.*/site-packages \
+    && rm -rf html_to_markdown/bin pyarrow/include pyarrow/*flight* pyarrow/*_s3*
 
 FROM ${BASE_IMAGE}
 USER root

@@ -321,7 +321,7 @@ def _borders(splitter: TextSplitter) -> tuple[Border, ...]:
 
 
 def _code_borders(language: str) -> tuple[Border, ...]:
-    # pulls in langchain-core, about a second of start-up: only for those who split code
+    # 0.2 s of start-up and langchain-core, whichever of its modules is named: only for those who split code
     from langchain_text_splitters import Language, RecursiveCharacterTextSplitter  # noqa: PLC0415
 
     patterns = RecursiveCharacterTextSplitter.get_separators_for_language(Language(language))
