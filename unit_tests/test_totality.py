@@ -62,7 +62,7 @@ MISUSE = {
 
 def openai_errors() -> list[type[openai.OpenAIError]]:
     found = {kind for kind in descendants(openai.OpenAIError) if kind.__module__.startswith("openai")}
-    return sorted(found, key=lambda kind: kind.__name__)
+    return sorted(found, key=lambda kind: (kind.__name__, kind.__module__))
 
 
 @pytest.mark.parametrize("kind", openai_errors(), ids=lambda kind: str(kind.__name__))
@@ -92,7 +92,7 @@ def test_whatever_openai_raises_becomes_one_of_our_errors_without_its_words(kind
 
 def http_errors() -> list[type[Exception]]:
     classes = [found for _, found in inspect.getmembers(httpx2, inspect.isclass) if issubclass(found, Exception)]
-    return sorted(classes, key=lambda kind: kind.__name__)
+    return sorted(classes, key=lambda kind: (kind.__name__, kind.__module__))
 
 
 NOT_FROM_REQUESTS = {"CookieConflict"}
