@@ -15,8 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from destination_milvus.config.specification import specification
 from destination_milvus.config.models import parse_config
+from destination_milvus.config.specification import specification
 from devtools import environments
 from devtools.connector import environment
 

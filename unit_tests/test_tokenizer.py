@@ -78,7 +78,13 @@ def test_every_token_has_its_length() -> None:
 
 @pytest.mark.parametrize(
     "packed",
-    [b"", b"no gzip", gzip.compress(b"YQ== 0\n", mtime=0), gzip.compress(b"YQ== 0\n" * 99, mtime=0)[:-9], b"\x1f\x8b\x08" + b"\xff" * 30],
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"YQ== 0\n", mtime=0),
+        gzip.compress(b"YQ== 0\n" * 99, mtime=0)[:-9],
+        b"\x1f\x8b\x08" + b"\xff" * 30,
+    ],
 )
 def test_a_damaged_vocabulary_is_told_from_a_good_one(packed: bytes) -> None:
     """Silently other counts would make chunks that the model refuses."""
