@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 3
 
 BIN := .venv/bin
 STAMP := .venv/.complete
@@ -38,9 +39,9 @@ test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k 
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/coverage run -m pytest unit_tests
+	$(BIN)/python -m pytest unit_tests -n $(WORKERS) --cov --cov-report=
 	$(BIN)/coverage report
-	$(BIN)/python -m pytest integration_tests
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile
 endif
 
 acceptance: $(STAMP)  ## Airbyte's own tests of connectors, and the rules of its QA

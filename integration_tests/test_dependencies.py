@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from release.environments import CONNECTOR, DISTRIBUTIONS, LOCK
+
+from devtools.environments import CONNECTOR, DISTRIBUTIONS, LOCK
 
 ACCEPTED: dict[str, str] = {}
 """Advisories that do not concern the connector: id → why, and until when."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration_tests.backends import Backend, config
-from integration_tests.connector import arguments, catalog, environment, record, state, stream
-from integration_tests.milvus_server import MilvusServer
-from integration_tests.openai_endpoint import serving
 
-from release import environments
+from devtools import environments
+from devtools.backends import Backend, config
+from devtools.connector import arguments, catalog, environment, record, state, stream
+from devtools.milvus_server import MilvusServer
+from devtools.openai_endpoint import serving
 
 SENTENCE = (
     "is the Milvus Lite database ./milvus.db, but Milvus Lite is not installed: run pip install "
@@ -28,8 +28,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("bare")
     [wheel] = environments.built(home, "--wheel", names=[environments.CONNECTOR])[environments.CONNECTOR]
     installs = [["--constraint", str(environments.LOCK), str(wheel)]]
-    python = environments.environment(home / "environment", sys.executable, installs)
-    return python.with_name("destination-milvus")
+    return environments.environment(home / "environment", sys.executable, installs).program("destination-milvus")
 
 
 def run(
