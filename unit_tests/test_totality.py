@@ -27,7 +27,7 @@ from destination_milvus.embedding.failures import RequestRefused
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.milvus.errors import is_message_too_large, is_retryable, translated
 from unit_tests.embedding.test_openai_api import NOT_FROM_EMBEDDINGS
-from unit_tests.test_milvus_errors import EXCEPTIONS, STATUSES
+from unit_tests.milvus.test_errors import EXCEPTIONS, STATUSES
 
 SECRET = "s3cret"  # noqa: S105 - it must not be seen
 INDEXING = Indexing(host=f"http://root:{SECRET}@127.0.0.1:19530", collection="tickets", auth=NoAuth())

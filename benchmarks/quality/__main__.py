@@ -27,6 +27,9 @@ PACKAGES = ("pymilvus", "milvus-lite", "html-to-markdown")
 def main() -> int:
     """Run what was asked for."""
     wanted = _arguments().variant
+    variants = [variant for variant in VARIANTS if not wanted or any(words in variant.name for words in wanted)]
+    if not variants:
+        sys.exit(f"No variant is called so; there are: {'; '.join(variant.name for variant in VARIANTS)}.")
     pairs = sources.pairs()
     terms = sources.terms(pairs)
     tables.fill(DOCUMENT, "corpus", _corpus(pairs, terms))
@@ -37,10 +40,9 @@ def main() -> int:
     ):
         questions = [(pair.question, pair.key) for pair in pairs]
         sets = [_queries(labelled, pairs, vectors) for labelled in (questions, terms)]
-        for variant in VARIANTS:
-            if not wanted or any(words in variant.name for words in wanted):
-                for measured in searching.measured(variant, lines, sets, endpoint.embedding()):
-                    _fill(variant, measured)
+        for variant in variants:
+            for measured in searching.measured(variant, lines, sets, endpoint.embedding()):
+                _fill(variant, measured)
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     tables.fill(DOCUMENT, "runs", [(", ".join(wanted) or "all", f"{datetime.now(timezone.utc):%Y-%m-%d}", packages)])
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from benchmarks.installing import work_folder
 from benchmarks.quality import metrics
 from benchmarks.quality.sources import Pair
 from benchmarks.quality.variants import Search, Variant
-from destination_milvus import fields
-from destination_milvus.fields import SPARSE_FIELD
+from destination_milvus.config.models import parse_config
+from destination_milvus.embedding import create_embedder
+from destination_milvus.fields import RECORD_ID
+from destination_milvus.milvus.reader import Fusion, Hit, Reader, open_reader
 from destination_milvus.model import Vector
 from devtools import connector
 from devtools.backends import Backend, config
@@ -22,8 +25,6 @@ STREAM = "articles"
 
 FETCHED = 50
 """Chunks that a search fetches, to find the best ten records among them."""
-TOGETHER = 100
-"""Questions in a request."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,19 @@ def measured(
     shutil.rmtree(database, ignore_errors=True)
     backend = Backend("lite", str(database))
     articles = connector.catalog(connector.stream(STREAM))
-    done = connector.run(folder(), "write", _config(variant, backend, embedding), articles, lines, timeout=3600)
+    conf = _config(variant, backend, embedding)
+    done = connector.run(folder(), "write", conf, articles, lines, timeout=3600)
     if done.exit_code:
         raise RuntimeError(f"The sync of “{variant.name}” failed: {done.error}")
     megabytes = sum(file.stat().st_size for file in database.rglob("*") if file.is_file()) / 1e6
-    with backend.client() as client:
-        client.load_collection(STREAM)
-        count = client.query(STREAM, output_fields=["count(*)"])[0]["count(*)"]
+    parsed = parse_config(conf)
+    with (
+        closing(create_embedder(parsed.embedding, parsed.advanced)) as embedder,
+        open_reader(parsed, embedder, timeout=60) as reader,
+    ):
+        count = reader.query("", ["count(*)"])[0]["count(*)"]
         for search in variant.searches:
-            yield Measured(search, [_ask(client, search, queries) for queries in sets], count, megabytes)
+            yield Measured(search, [_ask(reader, search, queries) for queries in sets], count, megabytes)
 
 
 def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,48 +106,24 @@ def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) ->
     )
 
 
-def _ask(client: Any, search: Search, questions: Sequence[Question]) -> Asked:
-    ranks = list(_ranks(client, search, questions))
+def _ask(reader: Reader, search: Search, questions: Sequence[Question]) -> Asked:
+    ranks = [_rank(reader, search, question) for question in questions]
     long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
     return Asked(metrics.scores(ranks), metrics.reciprocal_rank(long, 10))
 
 
-def _ranks(client: Any, search: Search, questions: Sequence[Question]) -> Iterator[int | None]:
-    """The rank of each question's record: records are ranked by their best chunk."""
-    ask = _SEARCHES[search]
-    for start in range(0, len(questions), TOGETHER):
-        asked = questions[start : start + TOGETHER]
-        for question, hits in zip(asked, ask(client, asked), strict=True):
-            records = metrics.first_of_each(hit["entity"][fields.RECORD_ID] for hit in hits)
-            yield metrics.rank(records, question.record_id)
+def _rank(reader: Reader, search: Search, question: Question) -> int | None:
+    """The rank of the question's record: records are ranked by their best chunk."""
+    hits = _SEARCHES[search](reader, question)
+    return metrics.rank(metrics.first_of_each(hit.entity[RECORD_ID] for hit in hits), question.record_id)
 
 
-def _dense(client: Any, questions: Sequence[Question]) -> Any:
-    vectors = [list(question.vector) for question in questions]
-    return client.search(STREAM, data=vectors, anns_field="vector", limit=FETCHED, output_fields=[fields.RECORD_ID])
-
-
-def _words(client: Any, questions: Sequence[Question]) -> Any:
-    texts = [question.text for question in questions]
-    return client.search(STREAM, data=texts, anns_field=SPARSE_FIELD, limit=FETCHED, output_fields=[fields.RECORD_ID])
-
-
-def _both(client: Any, questions: Sequence[Question], *, dense: int, k: int) -> Any:
-    """Reciprocal rank fusion of BM25's ranking and the vectors', which may be counted several times."""
-    from pymilvus import AnnSearchRequest, RRFRanker  # noqa: PLC0415 - two seconds, which `--help` need not wait
-
-    vectors = [list(question.vector) for question in questions]
-    texts = [question.text for question in questions]
-    by_vector = [AnnSearchRequest(data=vectors, anns_field="vector", param={}, limit=FETCHED) for _ in range(dense)]
-    by_words = AnnSearchRequest(data=texts, anns_field=SPARSE_FIELD, param={}, limit=FETCHED)
-    return client.hybrid_search(
-        STREAM, reqs=[*by_vector, by_words], ranker=RRFRanker(k), limit=FETCHED, output_fields=[fields.RECORD_ID]
-    )
-
-
-_SEARCHES: dict[Search, Callable[[Any, Sequence[Question]], Any]] = {
-    "dense": _dense,
-    "BM25": _words,
-    "hybrid, RRF": lambda client, questions: _both(client, questions, dense=1, k=60),
-    "hybrid, RRF 3:1": lambda client, questions: _both(client, questions, dense=3, k=5),
+_FETCHED: Any = {"fields": [RECORD_ID], "limit": FETCHED}
+_SEARCHES: dict[Search, Callable[[Reader, Question], list[Hit]]] = {
+    "dense": lambda reader, question: reader.search(question.vector, **_FETCHED),
+    "BM25": lambda reader, question: reader.search_words(question.text, **_FETCHED),
+    "hybrid, RRF": lambda reader, question: reader.search_both(question.vector, question.text, **_FETCHED),
+    "hybrid, RRF 3:1": lambda reader, question: reader.search_both(
+        question.vector, question.text, fusion=Fusion(vector_weight=3, constant=5), **_FETCHED
+    ),
 }
