@@ -30,12 +30,24 @@ REQUIREMENTS = Path(__file__).with_name("milvus-server.txt")
 INSTALLED = Path(__file__).parents[1] / ".milvus-server" / VERSION
 """Binaries and configuration template: 250 MB, unpacked once, shared by all servers."""
 
-PORT = int(os.environ.get("MILVUS_TEST_PORT", "27530"))
-"""First port of the session's shared server. Below the ephemeral ports (32768 and up), which outgoing connections take
-at random. The variable lets two sessions run on one machine."""
-
 PORTS_APART = 20
 """Distance of the first ports of two servers; each takes 11."""
+
+SERVERS_A_PROCESS = 10
+"""Servers for which a process of the test session has ports."""
+
+PORT = int(os.environ.get("MILVUS_TEST_PORT", "27530")) + SERVERS_A_PROCESS * PORTS_APART * int(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+)
+"""First port of the shared server of this process. Below the ephemeral ports (32768 and up), which outgoing connections
+take at random. The first variable lets two sessions run on one machine."""
+
+
+def port_of_another(number: int) -> int:
+    """First port of a server beside the shared one; each test that starts one has a number of its own."""
+    assert 0 < number < SERVERS_A_PROCESS
+    return PORT + number * PORTS_APART
+
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0

@@ -20,7 +20,7 @@ from destination_milvus.milvus.open import OpenCollection
 from destination_milvus.model import RecordKey
 from devtools.backends import Backend, config
 from devtools.connector import catalog, record, state, stream, write
-from devtools.milvus_server import PORT, PORTS_APART, MilvusServer
+from devtools.milvus_server import MilvusServer, port_of_another
 from integration_tests.milvus_calls import Call, Failed, intercept
 
 TICKETS = catalog(stream("tickets"))
@@ -289,9 +289,7 @@ def test_a_collection_is_waited_for_as_long_as_its_loading_gets_on(
 @pytest.mark.server
 def test_what_the_server_finds_too_large_to_answer_is_read_in_parts(tmp_path: Path) -> None:
     """Its operator may allow less than a message could hold (`maxOutputSize`): a sync reads what it needs."""
-    server = MilvusServer(
-        tmp_path, port=PORT + 2 * PORTS_APART, settings={"QUOTAANDLIMITS_LIMITS_MAXOUTPUTSIZE": "200000"}
-    )
+    server = MilvusServer(tmp_path, port=port_of_another(2), settings={"QUOTAANDLIMITS_LIMITS_MAXOUTPUTSIZE": "200000"})
     server.start()
     try:
         conf = config(Backend("server", server.uri), processing=PROCESSING)

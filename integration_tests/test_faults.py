@@ -37,7 +37,7 @@ from devtools.connector import (
     stream,
     write,
 )
-from devtools.milvus_server import PORT, PORTS_APART, MilvusServer
+from devtools.milvus_server import MilvusServer, port_of_another
 from devtools.openai_endpoint import OpenAIEndpoint, serving
 
 TICKETS = catalog(stream("tickets"))
@@ -444,7 +444,7 @@ def test_a_server_that_dies_or_hangs_in_mid_sync_is_survived(endpoint: OpenAIEnd
     """SIGKILL and restart, and a pause of the whole server: the sync waits, and ends with every record stored once."""
     data = tmp_path / "data"
     data.mkdir()
-    server = MilvusServer(data, port=27760)
+    server = MilvusServer(data, port=port_of_another(3))
     server.start()
     try:
         conf = configured(Backend("server", server.uri), endpoint)
@@ -469,7 +469,7 @@ def test_a_stop_ends_a_sync_that_a_hung_or_dead_server_holds(endpoint: OpenAIEnd
     """While it connects, in a commit, in the sweep, and in the pause before a retry: exit 143 within seconds."""
     data = tmp_path / "data"
     data.mkdir()
-    server = MilvusServer(data, port=PORT + PORTS_APART)
+    server = MilvusServer(data, port=port_of_another(1))
     server.start()
     try:
         backend = Backend("server", server.uri)

@@ -26,7 +26,7 @@ from devtools.connector import (
     state,
     stream,
 )
-from devtools.milvus_server import MilvusServer
+from devtools.milvus_server import MilvusServer, port_of_another
 
 HERE = Path(__file__).parent
 TICKETS = catalog(stream("tickets"))
@@ -184,7 +184,7 @@ def test_credentials_databases_and_tls_of_a_server(tmp_path: Path) -> None:
     """Password, token and database work over verified TLS; each that is wrong is named, without the secret."""
     authority = Authority()
     authority.issue_to_server(tmp_path)
-    server = MilvusServer(tmp_path / "data", port=27730, auth=True, tls=tmp_path)
+    server = MilvusServer(tmp_path / "data", port=port_of_another(4), auth=True, tls=tmp_path)
     (tmp_path / "data").mkdir()
     server.start()
     try:

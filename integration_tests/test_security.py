@@ -29,7 +29,7 @@ from destination_milvus.milvus.connection import connect
 from devtools.backends import Backend, config
 from devtools.certificates import Authority
 from devtools.connector import Finished, catalog, record, run, state, status, stream
-from devtools.milvus_server import MilvusServer, NoBuildError
+from devtools.milvus_server import MilvusServer, NoBuildError, port_of_another
 from devtools.openai_endpoint import serving
 from integration_tests.shared import PLACES, SharedCollection, shared_collection
 
@@ -337,7 +337,7 @@ def demanding(authority: Authority, tmp_path_factory: pytest.TempPathFactory) ->
     (folder / "ca.pem").write_text(authority.certificate)
     demands = {"COMMON_SECURITY_TLSMODE": "2", "TLS_CAPEMPATH": str(folder / "ca.pem")}
     (folder / "data").mkdir()
-    server = MilvusServer(folder / "data", port=27790, auth=True, tls=folder, settings=demands)
+    server = MilvusServer(folder / "data", port=port_of_another(5), auth=True, tls=folder, settings=demands)
     try:
         server.start()
     except NoBuildError as no_build:
