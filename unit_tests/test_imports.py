@@ -10,14 +10,17 @@ know a store and an embedder by name.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "destination_milvus"
+ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
@@ -43,6 +46,8 @@ MAY_IMPORT = {
     "run": "config destination errors model write",
 }
 """Each line names lines above it only. Inside a room, modules import each other freely."""
+
+GROUND = {"errors", "model", "fields", "digests", "collection", "retries"}
 
 OWNERS = {
     "pymilvus": {"milvus"},
@@ -123,6 +128,26 @@ def test_the_arrows_are_those_of_the_drawing() -> None:
     permitted = {name: set(allowed.split()) for name, allowed in MAY_IMPORT.items()}
     assert {name: arrows().get(name, set()) for name in permitted} == permitted
     assert {room(path) for path in FILES} - {"__init__"} == permitted.keys(), "a new room needs a place in the drawing"
+
+
+def drawn() -> set[tuple[str, str]]:
+    """The arrows of the drawing, those to the ground left out."""
+    [picture] = re.findall(r"^flowchart TD\n( +run --> .*?)^```", ARCHITECTURE.read_text(), re.DOTALL | re.MULTILINE)
+    steps = [[step.split(" & ") for step in line.strip().split(" --> ")] for line in picture.splitlines()]
+    return {
+        (start, end)
+        for chain in steps
+        for starts, ends in pairwise(chain)
+        for start in starts
+        for end in ends
+        if not end.startswith("ground")
+    }
+
+
+def test_the_drawing_of_the_architecture_is_this_one() -> None:
+    """The page shows the rooms' arrows; all of them stand on the ground."""
+    allowed = {(start, end) for start, ends in MAY_IMPORT.items() for end in ends.split()}
+    assert drawn() == {(start, end) for start, end in allowed if not {start, end} & GROUND}
 
 
 def test_importing_the_package_costs_nothing() -> None:
