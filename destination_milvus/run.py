@@ -2,9 +2,6 @@
 
 Standard output carries nothing but protocol messages, each flushed: on a pipe, a state that is durable would otherwise
 wait in a buffer.
-
-A signal to stop is an exception on the main thread, which acknowledges what is durable and leaves. Where that thread
-hangs, a watchdog ends the process.
 """
 
 from __future__ import annotations
@@ -13,15 +10,12 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
@@ -33,16 +27,12 @@ from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.destination import DestinationMilvus
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
+from destination_milvus.stopping import Stopped, leave_at_once, listen_to_signals, signals_held
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
 
 logger = logging.getLogger("airbyte")
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-GRACE = 5.0
-"""Seconds from a signal to the end, whatever hangs. Docker kills ten after it has asked."""
 
 LOG_LEVELS = {
     "TRACE": logging.DEBUG,
@@ -66,7 +56,7 @@ class Output:
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Write lines and flush them, all at once: each flush lets go of the GIL, and waits to get it back."""
-        with self._lock, _signals_held():
+        with self._lock, signals_held():
             self._stream.write(b"".join(line + b"\n" for line in lines))
             self._stream.flush()
 
@@ -92,24 +82,16 @@ class LogHandler(logging.Handler):
         self._output.lines([_encoded({"type": "LOG", "log": log})])
 
 
-class Stopped(BaseException):
-    """The platform, or somebody at the keyboard, asked the process to stop. No error, so that nothing tries again."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.signal = signal.Signals(number)
-
-
 def run() -> None:
     """Entry point of `destination-milvus`; exits with 0, or 1 after an error, 143 after SIGTERM, 130 after SIGINT."""
     output = Output(sys.stdout.buffer)
     _set_up_logging(output)
     destination = DestinationMilvus()
     try:
-        _listen_to_signals()
+        listen_to_signals()
         arguments = destination.parse_args(sys.argv[1:] or ["--help"])
         _run(arguments.command, arguments, destination, output)
-        _handle_signals(_leave)
+        leave_at_once()
     except BrokenPipeError:
         # nobody reads the states any more: what is stored is found unchanged by the next sync
         os._exit(1)
@@ -140,52 +122,6 @@ def _run(command: str, arguments: Any, destination: DestinationMilvus, output: O
         return
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
     write_stream(parse_config(raw), _json_file(arguments.catalog, "catalog"), stdin, output.lines)
-
-
-def _listen_to_signals() -> None:
-    """Let a signal end the process in order, and after `GRACE` seconds in any case.
-
-    Python's handlers wait for the main thread, which may hang, or hold signals back. The number of a signal is in the
-    pipe at once.
-    """
-    numbers, arriving = os.pipe()
-    os.set_blocking(arriving, False)
-    signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
-    threading.Thread(target=_end_after_grace, args=(numbers,), name="watchdog", daemon=True).start()
-    _handle_signals(_stop)
-
-
-def _handle_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
-    for number in STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell asks for, of what runs in the background
-            signal.signal(number, handler)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    """The first signal; no further one may disturb the end."""
-    _handle_signals(signal.SIG_IGN)
-    raise Stopped(number)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    """A signal when everything is done: what Milvus Lite still flushes is in its log."""
-    os._exit(128 + number)
-
-
-def _end_after_grace(numbers: int) -> None:
-    (number,) = os.read(numbers, 1)
-    time.sleep(GRACE)
-    os._exit(128 + number)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """What this thread does here is not interrupted: half a line would make the next one unreadable."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _json_file(path: str, what: str) -> Mapping[str, Json]:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from destination_milvus.errors import DestinationError, InternalError, TransientError
-from destination_milvus.protocol.messages import Message, parse_line, read_exactly
+from destination_milvus.protocol.exact_json import read_exactly
+from destination_milvus.protocol.messages import Message, parse_line
 
 BLOCK_BYTES = 64 * 1024
 """What a pipe holds on Linux: one read takes no more."""

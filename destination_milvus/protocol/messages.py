@@ -3,9 +3,6 @@
 The CDK's own parser is not used for input: it drops the `id` that the platform puts on a STATE and wants back, it ends
 the sync on message types that it does not know, skips and logs in full what is not strict JSON, and rounds numbers
 (docs/adr/0003). What a destination does not need to know is passed over here.
-
-Numbers are data: an integer of any length comes as an int, a decimal as a float where that is the same number, else as
-a `Decimal` with all of its digits.
 """
 
 from __future__ import annotations
@@ -14,21 +11,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeAlias
-
-import orjson
 
 from destination_milvus.errors import InternalError
 from destination_milvus.fields import INT64
 from destination_milvus.model import Json
-
-_FORM_OF_NUMBERS = bytes.maketrans(b"123456789.E", b"0000000000e")
-_LONG, _TINY = b"0" * 16, b"0e-000"
-"""Found after translation where a 64-bit number may not be the one of the text: a double holds 15 digits for sure, and
-no exponent of three digits below zero. To translate and look takes a third of the time of a regular expression."""
-_INT_DIGITS = 4_000
-"""Python reads integers of up to 4,300 digits (`sys.get_int_max_str_digits`)."""
+from destination_milvus.protocol.exact_json import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,75 +84,13 @@ def parse_line(line: bytes, number: int) -> Message | None:
 
 
 def _loads(line: bytes, number: int) -> Mapping[str, Json]:
-    try:
-        loaded = orjson.loads(line)
-        if _may_be_rounded(line) and not _has_every_digit(loaded, line):
-            loaded = read_exactly(line)
-    except ValueError:
-        loaded = _loads_leniently(line)
+    loaded = read(line)
     if not isinstance(loaded, dict):
         raise InternalError(
             f"Line {number} of the input is not valid JSON. The source or the platform sent it damaged or cut off; "
             "nothing after it was read."
         )
     return loaded
-
-
-def _loads_leniently(line: bytes) -> Json:
-    """NaN, Infinity, lone surrogates and numbers beyond a double are no JSON to orjson, but sources send them."""
-    try:
-        return read_exactly(line)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return None
-
-
-def read_exactly(line: bytes) -> Json:
-    """The value of a JSON text with all digits of its numbers; several times as slow as orjson.
-
-    Raises:
-        ValueError: it is none.
-        RecursionError: it is nested a thousand levels deep.
-    """
-    return json.loads(line, parse_float=_decimal, parse_int=_integer)
-
-
-def _decimal(text: str) -> float | Decimal:
-    number = float(text)
-    try:
-        exact = Decimal(text)
-    except InvalidOperation:  # its exponent has 19 digits: it is nothing or infinite
-        return number
-    return number if Decimal(repr(number)) == exact else exact
-
-
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) < _INT_DIGITS else Decimal(text)
-
-
-def _may_be_rounded(line: bytes) -> bool:
-    form = line.translate(_FORM_OF_NUMBERS)
-    return _LONG in form or _TINY in form
-
-
-def _has_every_digit(loaded: Json, line: bytes) -> bool:
-    """Whether the numbers that were read from a line are those that stand in it: they are written and compared."""
-    try:
-        written = orjson.dumps(loaded)
-    except TypeError:  # nested too deeply to be written
-        return False
-    items, others = (text.translate(None, b" \t\r\n").split(b",") for text in (line, written))
-    return len(items) == len(others) and all(
-        _is_same_number(item, other) for item, other in zip(items, others, strict=True) if item != other
-    )
-
-
-def _is_same_number(item: bytes, other: bytes) -> bool:
-    """Whether two items, written in different ways, are equal numbers; texts with escapes are not compared."""
-    number, its_copy = (text.rpartition(b":")[2].strip(b"[]{}").decode() for text in (item, other))
-    try:
-        return Decimal(number) == Decimal(its_copy)
-    except InvalidOperation:
-        return '"' in number or "\\" in number
 
 
 def _message(message: Mapping[str, Json], line: bytes) -> Message | None:
