@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from destination_milvus.config.embedding import FromFieldEmbedding
 from destination_milvus.config.models import Config, parse_config
+from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.embedding import MeteredEmbedder, create_embedder
-from destination_milvus.errors import ConfigError, option
+from destination_milvus.errors import ConfigError, DestinationError, option
 from destination_milvus.milvus.address import is_new_database, require_milvus_lite
 from destination_milvus.milvus.columns import NO_COLUMNS
 from destination_milvus.milvus.connection import connect
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 CHECK_DEADLINE = 5.0
 """Seconds that `check` keeps asking the embedding model, and that it waits for Milvus: somebody waits for the answer in
 front of a form, and ten seconds are enough."""
+
+
+def connection_status(raw: Mapping[str, Json]) -> dict[str, str]:
+    """The `connectionStatus` of a CONNECTION_STATUS message, as protocol JSON; FAILED says which option is wrong."""
+    try:
+        check_configuration(raw)
+    except DestinationError as error:
+        return {"status": "FAILED", "message": redaction(secrets_in(raw))(error.message)}
+    return {"status": "SUCCEEDED"}
 
 
 def check_configuration(raw: Mapping[str, Json]) -> None:

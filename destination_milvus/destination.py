@@ -22,11 +22,7 @@ from airbyte_cdk.models import (
 )
 
 from destination_milvus.config.models import parse_config
-from destination_milvus.config.secrets import redaction, secrets_in
-from destination_milvus.config.specification import specification
-from destination_milvus.errors import DestinationError
-
-DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
+from destination_milvus.config.specification import connector_specification
 
 
 class DestinationMilvus(Destination):
@@ -34,26 +30,16 @@ class DestinationMilvus(Destination):
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:  # noqa: ARG002 - the CDK's signature
         """The specification; needs neither Milvus nor an embedding library."""
-        return ConnectorSpecification(
-            connectionSpecification=specification(),
-            documentationUrl=DOCUMENTATION_URL,
-            supportsIncremental=True,
-            supported_destination_sync_modes=[
-                DestinationSyncMode.overwrite,
-                DestinationSyncMode.append,
-                DestinationSyncMode.append_dedup,
-            ],
-        )
+        spec = connector_specification()
+        modes = [DestinationSyncMode(mode) for mode in spec.pop("supported_destination_sync_modes")]
+        return ConnectorSpecification(supported_destination_sync_modes=modes, **spec)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
         """Look at everything, change nothing. FAILED says which option is wrong."""
-        from destination_milvus.check import check_configuration  # noqa: PLC0415 - spec needs none of it
+        from destination_milvus.check import connection_status  # noqa: PLC0415 - spec needs none of it
 
-        try:
-            check_configuration(config)
-        except DestinationError as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=redaction(secrets_in(config))(error.message))
-        return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+        status = connection_status(config)
+        return AirbyteConnectionStatus(status=Status(status["status"]), message=status.get("message"))
 
     def write(
         self,

@@ -14,17 +14,14 @@ import sys
 import threading
 import time
 import traceback
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
-
-import orjson
-from airbyte_cdk.logger import AirbyteLogFormatter
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Level, Type
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from destination_milvus.config.models import parse_config
 from destination_milvus.config.secrets import redaction, secrets_in
-from destination_milvus.destination import DestinationMilvus
+from destination_milvus.config.specification import connector_specification
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.model import Json
 from destination_milvus.stopping import Stopped, leave_at_once, listen_to_signals, signals_held
@@ -44,6 +41,15 @@ LOG_LEVELS = {
 }
 """The platform's words for LOG_LEVEL; INFO for all others."""
 
+LEVELS = {
+    logging.CRITICAL: "FATAL",
+    logging.ERROR: "ERROR",
+    logging.WARNING: "WARN",
+    logging.INFO: "INFO",
+    logging.DEBUG: "DEBUG",
+}
+"""Python's levels in the words of the protocol; INFO for all others."""
+
 
 class Output:
     """Lines on standard output, whole and in order, from any thread."""
@@ -60,15 +66,15 @@ class Output:
             self._stream.write(b"".join(line + b"\n" for line in lines))
             self._stream.flush()
 
-    def message(self, message: AirbyteMessage) -> None:
-        """Write a message of the CDK's."""
-        self.lines([orjson.dumps(AirbyteMessageSerializer.dump(message))])
+    def message(self, message: Mapping[str, Json]) -> None:
+        """Write a message. Not with orjson: names that hold half a character must not cost the user the message."""
+        self.lines([json.dumps(message).encode()])
 
 
 class LogHandler(logging.Handler):
     """Log records as LOG messages, without the configuration's secrets.
 
-    The CDK's formatter writes DEBUG lines that are no messages of the protocol, and cannot write half a character.
+    Not by the CDK's formatter: it writes DEBUG lines that are no messages of the protocol, and no half characters.
     """
 
     def __init__(self, output: Output) -> None:
@@ -77,20 +83,17 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        level = AirbyteLogFormatter.level_mapping.get(record.levelno, Level.INFO)
-        log = {"level": level.value, "message": self._output.redact(record.getMessage())}
-        self._output.lines([_encoded({"type": "LOG", "log": log})])
+        log = {"level": LEVELS.get(record.levelno, "INFO"), "message": self._output.redact(record.getMessage())}
+        self._output.message({"type": "LOG", "log": log})
 
 
 def run() -> None:
     """Entry point of `destination-milvus`; exits with 0, or 1 after an error, 143 after SIGTERM, 130 after SIGINT."""
     output = Output(sys.stdout.buffer)
     _set_up_logging(output)
-    destination = DestinationMilvus()
     try:
         listen_to_signals()
-        arguments = destination.parse_args(sys.argv[1:] or ["--help"])
-        _run(arguments.command, arguments, destination, output)
+        _run(_arguments().parse_args(sys.argv[1:] or ["--help"]), output)
         leave_at_once()
     except BrokenPipeError:
         # nobody reads the states any more: what is stored is found unchanged by the next sync
@@ -104,22 +107,35 @@ def run() -> None:
         _fail(output, _unexpected(error), 1)
 
 
-def _run(command: str, arguments: Any, destination: DestinationMilvus, output: Output) -> None:  # noqa: ANN401
-    if command == "spec":
-        output.message(AirbyteMessage(type=Type.SPEC, spec=destination.spec(logger)))
-        return
-    # imported here: they and what they import would double the time of spec
-    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
+def _arguments() -> ArgumentParser:
+    parser = ArgumentParser(prog="destination-milvus", description="Airbyte's destination for Milvus.")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    commands.add_parser("spec", help="show all options, as the JSON schema of a configuration")
+    check = commands.add_parser("check", help="look whether a configuration can be synced with; changes nothing")
+    write = commands.add_parser("write", help="sync the messages on standard input")
+    for command in (check, write):
+        command.add_argument("--config", required=True, help="path of the configuration, a JSON file")
+    write.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
+    return parser
 
-    from destination_milvus.write import write_stream  # noqa: PLC0415
+
+def _run(arguments: Namespace, output: Output) -> None:
+    if arguments.command == "spec":
+        output.message({"type": "SPEC", "spec": connector_specification()})
+        return
+    # imported here, and below: they and what they import would double the time of spec
+    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
 
     set_on_retry_hooks([_log_retry])
     raw = _json_file(arguments.config, "configuration")
     output.redact = redaction(secrets_in(raw))
-    if command == "check":
-        status = destination.check(logger, raw)
-        output.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
+    if arguments.command == "check":
+        from destination_milvus.check import connection_status  # noqa: PLC0415
+
+        output.message({"type": "CONNECTION_STATUS", "connectionStatus": connection_status(raw)})
         return
+    from destination_milvus.write import write_stream  # noqa: PLC0415
+
     stdin = cast(io.BufferedReader, sys.stdin.buffer)
     write_stream(parse_config(raw), _json_file(arguments.catalog, "catalog"), stdin, output.lines)
 
@@ -168,14 +184,9 @@ def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
     """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
     try:
         logger.error(error.message)
-        output.lines([_encoded(_trace(error, output.redact))])
+        output.message(_trace(error, output.redact))
     finally:
         os._exit(exit_code)
-
-
-def _encoded(message: Mapping[str, Json]) -> bytes:
-    """A message as a line. Not orjson: names that hold half a character must not cost the user the message."""
-    return json.dumps(message).encode()
 
 
 def _trace(error: DestinationError, redact: Callable[[str], str]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""The models as the JSON schema that Airbyte draws its form from."""
+"""What `spec` says: the models as the JSON schema that Airbyte draws its form from, and what the connector can."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from destination_milvus.config.models import Config
+
+DOCUMENTATION_URL = "https://docs.airbyte.com/integrations/destinations/milvus"
 
 GROUPS = [
     {"id": "processing", "title": "Processing"},
@@ -27,6 +29,18 @@ def specification() -> dict[str, Any]:
         **inlined,
         "title": "Milvus Destination Config",
         "groups": GROUPS,
+    }
+
+
+def connector_specification() -> dict[str, Any]:
+    """The `spec` of a SPEC message, as protocol JSON; needs neither Milvus nor an embedding library."""
+    return {
+        "documentationUrl": DOCUMENTATION_URL,
+        "connectionSpecification": specification(),
+        "supportsIncremental": True,
+        "supportsNormalization": False,
+        "supportsDBT": False,
+        "supported_destination_sync_modes": ["overwrite", "append", "append_dedup"],
     }
 
 
