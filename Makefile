@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 BIN := .venv/bin
 STAMP := .venv/.complete
@@ -39,9 +39,9 @@ test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k 
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest unit_tests -n $(WORKERS) --cov --cov-report=
+	$(BIN)/python -m pytest unit_tests -n 2 --cov --cov-report=
 	$(BIN)/coverage report
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 endif
 
 acceptance: $(STAMP)  ## Airbyte's own tests of connectors, and the rules of its QA
