@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 NO_AUTH: Mapping[str, str] = {"mode": "no_auth"}
 
+SHORT_CHUNKS: Mapping[str, Any] = {
+    "chunk_size": 6,
+    "text_splitter": {"mode": "separator", "separators": ['"\\n"']},
+    "text_fields": ["body"],
+    "metadata_fields": ["id", "status"],
+    "include_field_names": False,
+}
+"""Options of `processing` under which two lines of three words do not fit into one chunk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:

@@ -30,7 +30,7 @@ from typing import Any
 from destination_milvus.config.models import parse_config
 from destination_milvus.embedding.fake import FakeEmbedder
 from destination_milvus.milvus import connection, reader
-from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.backends import SHORT_CHUNKS, Backend, config, make_auto_id_collection
 from devtools.connector import arguments, catalog, environment
 from devtools.kill_history import Damage, Rows, Stream, interleaved, positions
 from devtools.milvus_server import MilvusServer
@@ -46,15 +46,6 @@ KILLED = 0.8
 
 KILLS_A_HISTORY = 25
 """After so many, a new collection: creating one is to be hit too."""
-
-PROCESSING: Mapping[str, Any] = {
-    "chunk_size": 6,
-    "text_splitter": {"mode": "separator", "separators": ['"\\n"']},
-    "text_fields": ["body"],
-    "metadata_fields": ["id", "status"],
-    "include_field_names": False,
-}
-"""Two lines of three words do not fit into one chunk."""
 
 ROW_FIELDS = ["_ab_stream", "_ab_chunk", "_ab_fingerprint", "id", "status", "text"]
 
@@ -167,7 +158,7 @@ class History:
         self._folder = folder
         self._random = random
         self._tally = tally
-        self._conf = config(backend, processing=PROCESSING)
+        self._conf = config(backend, processing=SHORT_CHUNKS)
         self._name: str = self._conf["indexing"]["collection"]
         if auto_id:
             make_auto_id_collection(backend, self._name, FakeEmbedder().dimensions)

@@ -21,7 +21,7 @@ from destination_milvus.fields import SYSTEM_FIELDS as ALL_SYSTEM_FIELDS
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.model import RecordKey
 from destination_milvus.write import write_stream
-from devtools.backends import Backend, config, make_auto_id_collection
+from devtools.backends import SHORT_CHUNKS, Backend, config, make_auto_id_collection
 from devtools.milvus_server import MilvusServer
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ SYSTEM_FIELDS = ALL_SYSTEM_FIELDS - {META_CHANGES}
 
 A_BATCH_A_STATE = BatchLimits(states=1)
 """Every STATE closes a batch, so that messages say where batches end."""
-
-PROCESSING: Mapping[str, Any] = {
-    "chunk_size": 6,
-    "text_splitter": {"mode": "separator", "separators": ['"\\n"']},
-    "text_fields": ["body"],
-    "metadata_fields": ["id", "status"],
-    "include_field_names": False,
-}
-"""Two lines of three words do not fit into one chunk."""
 
 
 def places(*layouts: str) -> list[Any]:
@@ -78,7 +69,7 @@ class SharedCollection:
         self,
         catalog: Mapping[str, Any],
         lines: Iterable[str] | bytes,
-        processing: Mapping[str, Any] = PROCESSING,
+        processing: Mapping[str, Any] = SHORT_CHUNKS,
         limits: BatchLimits = A_BATCH_A_STATE,
     ) -> Outcome:
         """A sync in this process, of lines or of raw input."""

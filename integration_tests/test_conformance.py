@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from devtools.backends import SHORT_CHUNKS
 from devtools.connector import catalog, record, stream
-from integration_tests.shared import PLACES, PROCESSING, SharedCollection, places, shared_collection
+from integration_tests.shared import PLACES, SharedCollection, places, shared_collection
 
 BEHAVIOURS = sorted(path.parent for path in Path(__file__).with_name("streams").glob("*/catalog.json"))
 
@@ -53,7 +54,7 @@ def _as_json(records: Sequence[Any]) -> list[str]:
 
 def _processing(behaviour: Path) -> dict[str, Any]:
     path = behaviour / "processing.json"
-    return {**PROCESSING, **(json.loads(path.read_text()) if path.exists() else {})}
+    return {**SHORT_CHUNKS, **(json.loads(path.read_text()) if path.exists() else {})}
 
 
 @pytest.mark.parametrize("place", places("auto_id"), indirect=True)

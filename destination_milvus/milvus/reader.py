@@ -69,7 +69,16 @@ class Reader:
         self.collection = collection
         self._client = client
         self._indexing = indexing
+        self._timeout = timeout
         self._options: dict[str, Any] = {"consistency_level": "Strong", "timeout": timeout}
+
+    def load(self) -> None:
+        """Load the collection, which a search needs; at once where it is. `open_reader` has done so.
+
+        Raises:
+            DestinationError: Milvus cannot, or not in time.
+        """
+        self._answer(lambda: self._client.load_collection(self.collection.name, timeout=self._timeout))
 
     def query(self, filter: str, fields: Sequence[str], limit: int | None = None) -> list[Mapping[str, Json]]:  # noqa: A002 - Milvus' word
         """The rows that a filter finds; of more than `limit` any so many.
@@ -195,11 +204,9 @@ def open_reader(config: Config, embedder: Embedder, *, timeout: float = CONNECT_
         if collection is None:
             raise _missing(indexing)
         require_model(client, config, collection, embedder)
-        try:
-            client.load_collection(collection.name, timeout=timeout)
-        except Exception as error:
-            raise translated(error, indexing) from error
-        yield Reader(client, indexing, collection, timeout=timeout)
+        reader = Reader(client, indexing, collection, timeout=timeout)
+        reader.load()
+        yield reader
 
 
 def _missing(indexing: Indexing) -> CollectionMissing:
@@ -280,7 +287,7 @@ def require_model(client: MilvusClient, config: Config, collection: Collection, 
             f"{configured} have {embedder.dimensions}: choose the model that filled the collection in "
             f"{option('embedding')}, or name another collection."
         )
-    if stored is None and not config.embedding.names_model and not _is_empty(client, name, config.indexing):
+    if stored is None and not config.embedding.names_model and not _is_empty(client, config, collection):
         raise ModelMismatch(
             f'The collection "{name}" holds vectors of a model that is not recorded, and the configuration names '
             f"none. Set {option('embedding.model')} to the model that filled it (Airbyte's own connector uses "
@@ -289,12 +296,7 @@ def require_model(client: MilvusClient, config: Config, collection: Collection, 
         )
 
 
-def _is_empty(client: MilvusClient, collection: str, indexing: Indexing) -> bool:
-    try:
-        client.load_collection(collection, timeout=CALL_TIMEOUT)
-        counted = client.query(
-            collection, filter="", output_fields=["count(*)"], consistency_level="Strong", timeout=CALL_TIMEOUT
-        )
-    except Exception as error:
-        raise translated(error, indexing) from error
-    return int(counted[0]["count(*)"]) == 0
+def _is_empty(client: MilvusClient, config: Config, collection: Collection) -> bool:
+    reader = Reader(client, config.indexing, collection, timeout=CALL_TIMEOUT)
+    reader.load()
+    return int(reader.query("", ["count(*)"])[0]["count(*)"]) == 0
