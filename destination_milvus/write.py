@@ -44,6 +44,7 @@ def write_stream(
     emit: Callable[[Sequence[bytes]], None],
     *,
     limits: BatchLimits | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """A sync from a byte stream of protocol lines; `emit` takes states as soon as they are durable, as lines.
 
@@ -53,12 +54,13 @@ def write_stream(
         stream: the input.
         emit: called on this thread.
         limits: of the batches; those of production by default.
+        ready: called once everything is set up, before the first record.
 
     Raises:
         DestinationError: it did not complete; what was durable was emitted.
     """
     # exhausted in C, so that a signal meets the steps, which know what to do, and not a loop around them
-    deque(_steps(config, catalog, stream, emit, limits), maxlen=0)
+    deque(_steps(config, catalog, stream, emit, limits, ready), maxlen=0)
 
 
 def write_steps(
@@ -70,7 +72,7 @@ def write_steps(
     Milvus Lite at the end.
     """
     with held(config.indexing):
-        yield from _steps(config, catalog, stream, emit, None)
+        yield from _steps(config, catalog, stream, emit)
 
 
 def _steps(
@@ -78,7 +80,8 @@ def _steps(
     catalog: Mapping[str, Json],
     stream: ByteStream,
     emit: Callable[[Sequence[bytes]], None],
-    limits: BatchLimits | None,
+    limits: BatchLimits | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     require_cloud_safety(config)
     require_milvus_lite(config.indexing)
@@ -93,6 +96,8 @@ def _steps(
             sync = _sync(config, plans, milvus, embedder, emit, limits)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, described(config.indexing.host))
+            if ready is not None:
+                ready()
             yield from sync.steps(inbox)
             milvus.load()  # a sync whose rows cannot be searched has not succeeded
         usage = embedder.usage
