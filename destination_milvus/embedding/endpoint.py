@@ -1,19 +1,23 @@
 """An embedder over a service: measure, pack, pace, send, try again, and find the text for which a request is refused.
 
-What differs between services is one function, `send`. Everything that makes sending safe is here, once.
+What differs between services is how a request is sent. Everything that makes sending safe is here, once.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.failures import RequestRefused, Unavailable
+from destination_milvus.embedding.pace import Pace
 from destination_milvus.embedding.packing import Piece, RequestLimits, measure, pack
 from destination_milvus.embedding.usage import Meter, Usage
 from destination_milvus.errors import ConfigError
@@ -21,12 +25,20 @@ from destination_milvus.model import Refusal, Vector
 from destination_milvus.retries import Retries, with_retries
 
 if TYPE_CHECKING:
-    from destination_milvus.embedding.pace import Pace
+    from destination_milvus.config.models import Advanced
 
 logger = logging.getLogger("airbyte.embedding")
 
-Send: TypeAlias = Callable[[Sequence[str]], Answer]
-"""One request. Raises Unavailable, RequestRefused or ConfigError, and no foreign exception."""
+
+class Sender(Protocol):
+    """Connections to a service."""
+
+    def __call__(self, texts: Sequence[str]) -> Answer:
+        """One request. Raises Unavailable, RequestRefused or ConfigError, and no foreign exception."""
+
+    def close(self) -> None:
+        """Close them."""
+
 
 Results: TypeAlias = "dict[int, Vector | Refusal]"
 """By the position of the text."""
@@ -36,6 +48,9 @@ ALL_REFUSED = 8
 
 SMALLEST_LEARNED_BATCH = 8
 """Requests are not made smaller than this for good: a single odd refusal would slow down the whole sync."""
+
+SMALLEST_SHARE = 8
+"""Texts of a request that is made smaller than it need be: a service takes about as long for fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +68,47 @@ class EndpointEmbedder:
 
     __slots__ = (
         "_accepted",
-        "_close",
+        "_concurrency",
+        "_connect",
         "_inputs",
+        "_lock",
         "_meter",
         "_model",
         "_pace",
         "_refused",
         "_retries",
-        "_send",
+        "_searching",
+        "_sender",
+        "_slots",
         "_tokens_per_minute",
+        "_under_way",
     )
 
     def __init__(
         self,
         model: EmbeddingModel,
-        send: Send,
-        pace: Pace,
-        tokens_per_minute: int | None,
+        connect: Callable[[], Sender],
+        advanced: Advanced,
         retries: Retries,
-        close: Callable[[], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        self._close = close
+        """Embed with a model through the connections that `connect` makes, once something is to be embedded."""
         self._model = model
-        self._send = send
-        self._pace = pace
-        self._tokens_per_minute = tokens_per_minute
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._sender: Sender | None = None
+        self._concurrency = advanced.concurrency
+        self._slots = ThreadPoolExecutor(advanced.concurrency, thread_name_prefix="embedding")
+        self._under_way = 0
+        self._tokens_per_minute = advanced.tokens_per_minute
+        self._pace = pace or Pace(advanced.requests_per_minute, advanced.tokens_per_minute)
         self._retries = retries
         self._meter = Meter()
         # What all threads learn about the service. Without a lock: to lose an update costs a request.
         self._inputs = model.limits.inputs
         self._accepted = False
         self._refused = 0
+        self._searching = threading.RLock()
 
     @property
     def identity(self) -> str:
@@ -112,11 +137,12 @@ class EndpointEmbedder:
 
     def close(self) -> None:
         """Close the connections to the service."""
-        if self._close is not None:
-            self._close()
+        self._slots.shutdown(wait=False, cancel_futures=True)
+        if self._sender is not None:
+            self._sender.close()
 
     def embed(self, texts: Sequence[str]) -> list[Vector | Refusal]:
-        """One vector a text, in order, in as few requests as the service's limits allow.
+        """One vector a text, in order; in as few requests as the service's limits allow, or side by side if it idles.
 
         Raises:
             ConfigError: the account, the key, the model or the quota stands in the way.
@@ -125,10 +151,33 @@ class EndpointEmbedder:
         exact = self._tokens_per_minute is not None
         measured = measure(texts, self._model.limits, count_tokens, exact=exact)
         results: Results = {position: size for position, size in enumerate(measured) if isinstance(size, Refusal)}
-        pieces = [size for size in measured if isinstance(size, Piece)]
-        for batch in pack(pieces, self._inputs, self._tokens_per_request()):
-            results |= self._divide(batch)
+        requests = self._submit([size for size in measured if isinstance(size, Piece)])
+        try:
+            for request in requests:
+                results |= request.result()
+        except BaseException:
+            self._ended(sum(request.cancel() for request in requests))  # of no use to anybody once one has failed
+            raise
         return [results[position] for position in range(len(texts))]
+
+    def _submit(self, pieces: Sequence[Piece]) -> list[Future[Results]]:
+        """Requests for the pieces, which run side by side as far as `concurrency` allows."""
+        batches = list(pack(pieces, self._inputs, self._tokens_per_request()))
+        with self._lock:
+            if not (self._under_way or self._pace.limits_requests):
+                batches = [share for batch in batches for share in _shares(batch, self._concurrency // len(batches))]
+            self._under_way += len(batches)
+        return [self._slots.submit(self._run, batch) for batch in batches]
+
+    def _run(self, batch: Sequence[Piece]) -> Results:
+        try:
+            return self._divide(batch)
+        finally:
+            self._ended(1)
+
+    def _ended(self, requests: int) -> None:
+        with self._lock:
+            self._under_way -= requests
 
     def _tokens_per_request(self) -> int:
         """No request may be larger than the ceiling of a whole minute: no pause would make it fit."""
@@ -149,7 +198,9 @@ class EndpointEmbedder:
     def _search(self, batch: Sequence[Piece], refused: RequestRefused) -> Results:
         if len(batch) == 1:
             return {batch[0].position: self._refuse(refused)}
-        results = self._halves(batch)
+        # one after the other until a text is accepted: the first ones at fault of several batches would look like all
+        with nullcontext() if self._accepted else self._searching:
+            results = self._halves(batch)
         if not any(isinstance(result, Refusal) for result in results.values()):
             self._learn(len(batch))
         return results
@@ -187,10 +238,17 @@ class EndpointEmbedder:
     def _wait(self, texts: Sequence[str], patience: float) -> int:
         return self._pace.wait(_tokens(texts) if self._pace.counts_tokens else 0, patience)
 
+    def _connected(self) -> Sender:
+        """The connections, made once something is to be sent: that imports what a sync may never need."""
+        with self._lock:
+            if self._sender is None:
+                self._sender = self._connect()
+            return self._sender
+
     def _attempt(self, texts: Sequence[str], turns: Sequence[int]) -> Answer:
         self._meter.add(requests=1)
         try:
-            return self._send(texts)
+            return self._connected()(texts)
         except Unavailable as error:
             told = error.allowances
             tokens = _tokens(texts) if told.tokens else 0
@@ -206,6 +264,12 @@ class EndpointEmbedder:
             if error.wait is not None and error.wait <= self._retries.deadline:
                 self._pace.refused(turns[-1], error.wait)
             raise
+
+
+def _shares(batch: list[Piece], slots: int) -> list[list[Piece]]:
+    """A batch divided among idle slots: a service that computes takes its time for each text."""
+    count = max(1, min(slots, len(batch) // SMALLEST_SHARE))
+    return [batch[first::count] for first in range(count)]
 
 
 def _tokens(texts: Sequence[str]) -> int:

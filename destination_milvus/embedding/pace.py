@@ -34,6 +34,7 @@ class Pace:
         "_queue",
         "_told",
         "_turns",
+        "_was_refused",
     )
 
     def __init__(
@@ -54,6 +55,7 @@ class Pace:
         self._queue = threading.Lock()
         self._changed = changed or threading.Condition()
         self._turns = 0
+        self._was_refused = False
         self._held_by_ceilings = True
         self._excused = 0.0
 
@@ -61,6 +63,11 @@ class Pace:
     def counts_tokens(self) -> bool:
         """Whether the size of a request makes a difference."""
         return self._ceilings.or_slower(self._learned).seconds_per_token > 0
+
+    @property
+    def limits_requests(self) -> bool:
+        """Whether a limit on their number is known, or was met: the service has asked for a pause."""
+        return self._was_refused or self._ceilings.or_slower(self._learned).seconds_per_request > 0
 
     def wait(self, tokens: int, patience: float = math.inf) -> int:
         """Return when a request of this many tokens may start, with the number of its turn.
@@ -93,6 +100,7 @@ class Pace:
     def refused(self, turn: int, seconds: float) -> None:
         """A request was not served: let none start for this long, of any thread, and give its turn back."""
         with self._changed:
+            self._was_refused = True
             self._paused_until = max(self._paused_until, self._now() + seconds)
             if turn == self._turns:  # else another has started since, and what is charged is charged to that one
                 self._free_at = self._now()

@@ -121,8 +121,8 @@ def http_client(service: EmbeddingService) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def advanced() -> Advanced:
-    """No ceilings."""
-    return Advanced()
+    """No ceilings; one request after the other, so that each is as large as may be."""
+    return Advanced(concurrency=1)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from destination_milvus.config.embedding import CohereEmbedding
 from destination_milvus.config.models import Advanced
-from destination_milvus.embedding.cohere import FOREIGN, TRANSLATIONS, cohere_embedder, translated
+from destination_milvus.embedding.cohere import cohere_embedder
+from destination_milvus.embedding.cohere_client import FOREIGN, TRANSLATIONS, translated
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
 from destination_milvus.model import Refusal, Vector

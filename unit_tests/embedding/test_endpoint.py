@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from destination_milvus.config.models import Advanced
 from destination_milvus.documents.tokenizer import count_tokens
 from destination_milvus.embedding.answers import Answer
 from destination_milvus.embedding.endpoint import ALL_REFUSED, EmbeddingModel, EndpointEmbedder
@@ -53,6 +54,9 @@ class Sender:
             raise RequestRefused("the service rejects it (HTTP 400)")
         return Answer([vector(text) for text in texts], tokens=len(texts))
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def vector(text: str) -> Vector:
     return array("f", [float(text)])
@@ -68,10 +72,19 @@ def embedder(
     tokens_per_minute: int | None = None,
     pace: Pace | None = None,
     retries: Retries = QUICK,
+    concurrency: int = 1,
+    connections: list[Sender] | None = None,
 ) -> EndpointEmbedder:
     limits = limits or RequestLimits(inputs=2048, tokens_per_input=100, tokens_per_request=300_000)
     model = EmbeddingModel("test:numbers:1", 1, 100, limits)
-    return EndpointEmbedder(model, sender, pace or Pace(None, None), tokens_per_minute, retries)
+    advanced = Advanced(tokens_per_minute=tokens_per_minute, concurrency=concurrency)
+
+    def connect() -> Sender:
+        if connections is not None:
+            connections.append(sender)
+        return sender
+
+    return EndpointEmbedder(model, connect, advanced, retries, pace or Pace(None, None))
 
 
 def test_no_texts_make_no_request() -> None:
@@ -97,10 +110,12 @@ def test_a_text_that_is_too_long_is_refused_without_a_request() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 70), st.sets(st.integers(1, 70)), st.integers(1, 20))
-def test_exactly_the_texts_at_fault_are_refused(count: int, poisoned: set[int], most_inputs: int) -> None:
+@given(st.integers(1, 70), st.sets(st.integers(1, 70)), st.integers(1, 20), st.sampled_from([1, 4]))
+def test_exactly_the_texts_at_fault_are_refused(
+    count: int, poisoned: set[int], most_inputs: int, concurrency: int
+) -> None:
     sender = Sender(frozenset(map(str, poisoned)), most_inputs)
-    tested = embedder(sender)
+    tested = embedder(sender, concurrency=concurrency)
     assert tested.embed(["1000"]) == [vector("1000")]
     for text, result in zip(texts(count), tested.embed(texts(count)), strict=True):
         assert isinstance(result, Refusal) if text in sender.poison else result == vector(text)
@@ -114,18 +129,20 @@ def test_one_text_at_fault_costs_a_few_requests_and_no_text_is_embedded_twice() 
     assert len(accepted) == len(set(accepted)) == 255
 
 
-def test_a_service_that_refuses_everything_is_given_up_after_a_few_texts() -> None:
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_service_that_refuses_everything_is_given_up_after_a_few_texts(concurrency: int) -> None:
     """Without this a batch of 256 would cost 511 requests, and so would the next one."""
     sender = Sender(frozenset(texts(256)))
     with pytest.raises(ConfigError, match=r"None of the first 8 texts could be embedded: .*HTTP 400"):
-        embedder(sender).embed(texts(256))
+        embedder(sender, concurrency=concurrency).embed(texts(256))
     assert len(sender.sent) < 8 * ALL_REFUSED
 
 
-def test_a_run_of_refused_texts_at_the_start_is_not_taken_for_everything() -> None:
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_run_of_refused_texts_at_the_start_is_not_taken_for_everything(concurrency: int) -> None:
     """The halves are interleaved: the first texts that stand alone come from all over the batch."""
     sender = Sender(frozenset(texts(100)))
-    results = embedder(sender).embed(texts(256))
+    results = embedder(sender, concurrency=concurrency).embed(texts(256))
     assert [isinstance(result, Refusal) for result in results] == [True] * 100 + [False] * 156
 
 

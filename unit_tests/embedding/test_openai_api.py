@@ -15,14 +15,8 @@ from pydantic import SecretStr
 from destination_milvus.config.embedding import AzureOpenAIEmbedding, OpenAICompatibleEmbedding, OpenAIEmbedding
 from destination_milvus.config.models import Advanced
 from destination_milvus.embedding.failures import RequestRefused
-from destination_milvus.embedding.openai_api import (
-    OPENAI,
-    TRANSLATIONS,
-    azure_embedder,
-    compatible_embedder,
-    openai_embedder,
-    translated,
-)
+from destination_milvus.embedding.openai_api import OPENAI, azure_embedder, compatible_embedder, openai_embedder
+from destination_milvus.embedding.openai_client import TRANSLATIONS, translated
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, DestinationError, ModelMismatch, TransientError
 from destination_milvus.model import Refusal
@@ -505,6 +499,7 @@ def test_a_failure_that_passes_does_not_cost_base64(make_compatible: Any, servic
     assert formats(service)[5:] == ["base64"] * 5
 
 
+@pytest.mark.parametrize("advanced", [Advanced(concurrency=2)])
 def test_a_failure_that_comes_late_does_not_cost_base64_either(make_compatible: Any, service: Any) -> None:
     """Many requests are under way when a service fails: what was sent before the first doubt confirms none."""
     embedder = make_compatible()

@@ -17,7 +17,8 @@ from destination_milvus.config.embedding import (
     OpenAIEmbedding,
 )
 from destination_milvus.config.models import Advanced
-from destination_milvus.embedding.cohere import cohere_embedder
+from destination_milvus.embedding.cohere import Account, cohere_embedder
+from destination_milvus.embedding.cohere_client import CohereSender
 from destination_milvus.embedding.openai_api import azure_embedder, compatible_embedder, openai_embedder
 from destination_milvus.errors import ConfigError
 
@@ -123,10 +124,10 @@ def test_a_chain_of_redirects_is_left_where_it_leaves_the_origin(advanced: Advan
     assert network.asked == ["https://acme.test"] * 2
 
 
-def test_the_clients_follow_redirects_as_these_tests_have_it(advanced: Advanced, quick: Retries) -> None:
+def test_the_clients_follow_redirects_as_these_tests_have_it(quick: Retries) -> None:
     """OpenAI's own HTTP client does, and Cohere's does not."""
     with openai.DefaultHttpxClient() as client:
         assert client.follow_redirects
-    embedder = cohere_embedder(CohereEmbedding(cohere_key=KEY), advanced, quick)
-    assert not embedder._close.__self__.follow_redirects
-    embedder.close()
+    sender = CohereSender(Account(KEY, "embed-v4.0", 1536), quick)
+    assert not sender._client.follow_redirects
+    sender.close()
