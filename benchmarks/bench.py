@@ -120,6 +120,10 @@ class Bench:
         with _endpoint() as endpoint:
             return self._measure(program, target, job, endpoint, OPENAI_API_BASE=endpoint.base_url)
 
+    def check(self, job: Job) -> Run:
+        """Check a configuration whose embedder is in the process."""
+        return run([PROGRAM, "check", "--config", self._config(job)])
+
     def limit(self, job: Job, stage: str) -> float:
         """Records a second of one stage alone."""
         with _endpoint() as endpoint:
@@ -143,7 +147,7 @@ class Bench:
         after, own_after = cpu_seconds(pid), time.process_time()
         return Measured(finished, endpoint, records, after - before, own_after - own_before)
 
-    def _config(self, job: Job, endpoint: OpenAIEndpoint) -> Path:
+    def _config(self, job: Job, endpoint: OpenAIEndpoint | None = None) -> Path:
         config = {
             "embedding": _embedding(job.embedding, endpoint),
             "processing": {
@@ -159,11 +163,13 @@ class Bench:
         return path
 
 
-def _endpoint(**behaviour: Any) -> AbstractContextManager[OpenAIEndpoint]:
-    return serving(dimensions=DIMENSIONS, latency=LATENCY, **behaviour)
+def _endpoint(latency: float = LATENCY, **behaviour: Any) -> AbstractContextManager[OpenAIEndpoint]:
+    return serving(dimensions=DIMENSIONS, latency=latency, **behaviour)
 
 
-def _embedding(mode: str, endpoint: OpenAIEndpoint) -> dict[str, Any]:
+def _embedding(mode: str, endpoint: OpenAIEndpoint | None) -> dict[str, Any]:
+    if endpoint is None:
+        return {"mode": "fake"}
     if mode == "openai":
         return {"mode": mode, "openai_key": "none", "base_url": endpoint.base_url}
     return endpoint.embedding() if mode == "openai_compatible" else {"mode": mode}

@@ -134,7 +134,7 @@ class RecordWrite:
     fingerprint: str
     chunks: tuple[Chunk, ...]
     row_fingerprints: tuple[str, ...]
-    """One a chunk; that of chunk 0 is not used: the head carries the record's."""
+    """One a chunk; that of chunk 0 is empty: the head carries the record's."""
     unchanged: frozenset[int]
     """Numbers of stored rows that already equal their chunk in text and metadata."""
     surplus: tuple[int, ...]

@@ -58,6 +58,7 @@ class OpenAIEndpoint:
         embed: makes the vectors; made-up ones by default.
         dimensions: of the vectors.
         latency: seconds that an answer takes.
+        latency_a_text: seconds that it takes longer for each text, as where a model runs on one core.
         floats: answer lists of numbers whatever is asked for, as some compatible services do.
         requests_per_minute: its limit, refilled evenly; 0 for none.
         tokens_per_minute: as above.
@@ -82,6 +83,7 @@ class OpenAIEndpoint:
         *,
         dimensions: int = DIMENSIONS,
         latency: float = 0.0,
+        latency_a_text: float = 0.0,
         floats: bool = False,
         requests_per_minute: float = 0,
         tokens_per_minute: float = 0,
@@ -89,6 +91,7 @@ class OpenAIEndpoint:
     ) -> None:
         self.dimensions = dimensions
         self.latency = latency
+        self.latency_a_text = latency_a_text
         self.faults = list(faults)
         self.always: str | None = None
         self.requests = self.refused = self.tokens = 0
@@ -272,7 +275,7 @@ def _handler(endpoint: OpenAIEndpoint) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             asked = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer = endpoint.answer(self.path, asked)
-            time.sleep(endpoint.latency)
+            time.sleep(endpoint.latency + endpoint.latency_a_text * len(asked.get("input", ())))
             if answer is None:
                 self.close_connection = True
                 return

@@ -54,6 +54,8 @@ OWNERS = {
     "pymilvus": {"milvus"},
     "milvus_lite": {"milvus"},
     "openai": {"embedding"},
+    "httpx2": {"embedding"},
+    "pybase64": {"embedding"},
     "onnxruntime": {"embedding"},
     "airbyte_cdk": {"destination"},
     "stamina": {"retries", "run"},
@@ -62,6 +64,8 @@ OWNERS = {
     "html_to_markdown": {"documents"},
 }
 """The rooms that may import a library, so that nothing else can grow used to it."""
+
+CLIENTS = ["destination_milvus.embedding.openai_client", "destination_milvus.embedding.cohere_client"]
 
 UNNEEDED_BY_SPEC = [
     "airbyte_cdk",
@@ -165,9 +169,9 @@ def test_a_library_is_imported_where_it_belongs(library: str) -> None:
     assert importers == OWNERS[library]
 
 
-@pytest.mark.parametrize("late", ["pymilvus", "milvus_lite", "destination_milvus.embedding.openai_api"])
+@pytest.mark.parametrize("late", ["pymilvus", "milvus_lite", *CLIENTS])
 def test_what_is_slow_to_import_is_imported_late(late: str) -> None:
-    """Both libraries cost seconds, which nobody pays who does not use them: functions import them."""
+    """Half a second or more each, which nobody pays who does not use them: functions import them."""
     early = {name for path in FILES for name, is_early in imports(path) if is_early}
     assert not {name for name in early if f"{name}.".startswith(f"{late}.")}
 

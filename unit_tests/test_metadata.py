@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from destination_milvus.config.specification import specification
-from destination_milvus.embedding import cohere, openai_api
+from destination_milvus.embedding import cohere_client, openai_api
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = re.compile(r"host|url|base|endpoint", re.IGNORECASE)
@@ -43,7 +43,7 @@ def test_the_base_image_is_pinned_by_its_digest(data: dict[str, Any]) -> None:
 def test_every_host_that_is_reached_is_allowed(data: dict[str, Any]) -> None:
     """Those that options name, and those that the embedding modules know: others the platform would shut off."""
     allowed = set(data["allowedHosts"]["hosts"])
-    known = {urlsplit(address).hostname for address in (cohere.ADDRESS, openai_api.OPENAI_ADDRESS)}
+    known = {urlsplit(address).hostname for address in (cohere_client.ADDRESS, openai_api.OPENAI_ADDRESS)}
     code = "".join(path.read_text() for path in (ROOT / "destination_milvus").rglob("*.py"))
     assert known == set(re.findall(r"https://(api\.[\w.]+)", code)), "a module has a new address"
     options = {

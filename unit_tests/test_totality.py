@@ -22,8 +22,9 @@ import pytest
 from pymilvus.exceptions import ErrorCode, MilvusException
 
 from destination_milvus.config.indexing import Indexing, NoAuth
-from destination_milvus.embedding import cohere, openai_api
+from destination_milvus.embedding import cohere_client, openai_client
 from destination_milvus.embedding.failures import RequestRefused
+from destination_milvus.embedding.openai_api import OPENAI
 from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
 from destination_milvus.milvus.errors import is_message_too_large, is_retryable, translated
 from unit_tests.embedding.test_openai_api import NOT_FROM_EMBEDDINGS
@@ -68,7 +69,7 @@ def openai_errors() -> list[type[openai.OpenAIError]]:
 @pytest.mark.parametrize("kind", openai_errors(), ids=lambda kind: str(kind.__name__))
 def test_every_class_of_openai_has_a_row_of_its_own(kind: type[openai.OpenAIError]) -> None:
     """Also one that is not exported: the row of its base class would be an accident."""
-    assert kind in openai_api.TRANSLATIONS or kind.__name__ in NOT_FROM_EMBEDDINGS | MISUSE
+    assert kind in openai_client.TRANSLATIONS or kind.__name__ in NOT_FROM_EMBEDDINGS | MISUSE
 
 
 @pytest.mark.parametrize("kind", openai_errors(), ids=lambda kind: str(kind.__name__))
@@ -85,7 +86,7 @@ def test_whatever_openai_raises_becomes_one_of_our_errors_without_its_words(kind
         setattr(error, name, value)
     for name in ("body", "code", "param", "type"):
         setattr(error, name, f"{SECRET} {SECRET}")
-    answer = openai_api.translated(error, openai_api.OPENAI)
+    answer = openai_client.translated(error, OPENAI)
     assert isinstance(answer, DestinationError | RequestRefused)
     assert SECRET not in str(answer)
 
@@ -106,9 +107,9 @@ def test_whatever_the_http_library_raises_is_caught_and_translated(kind: type[Ex
         return
     error = kind.__new__(kind)
     error.args = (SECRET,)
-    assert isinstance(error, openai_api.FOREIGN)
-    assert isinstance(error, cohere.FOREIGN)
-    for answer in (openai_api.translated(error, openai_api.OPENAI), cohere.translated(error)):
+    assert isinstance(error, openai_client.FOREIGN)
+    assert isinstance(error, cohere_client.FOREIGN)
+    for answer in (openai_client.translated(error, OPENAI), cohere_client.translated(error)):
         assert isinstance(answer, DestinationError)
         assert SECRET not in str(answer)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from destination_milvus.model import Change, Upsert
+from destination_milvus.model import Change, Delete, Upsert
 from destination_milvus.protocol.catalog import StreamName
 
 
@@ -30,4 +29,7 @@ class AbsentRecords:
         place, bit = divmod(hash(change.key) % self.BITS, 8)
         may_be_written = self._written[place] & (1 << bit)
         self._written[place] |= 1 << bit
-        return replace(change, known_absent=True) if not may_be_written and isinstance(change, Upsert) else change
+        if may_be_written or isinstance(change, Delete):
+            return change
+        # not by dataclasses.replace, which takes five times as long
+        return Upsert(change.key, change.generation, change.document, change.lookup, known_absent=True)

@@ -107,7 +107,8 @@ def _write(
     row_format: str,
 ) -> RecordWrite:
     metadata = candidate.upsert.document.metadata_json
-    fingerprints = tuple(digests.row_fingerprint(chunk.text_hash, metadata, row_format) for chunk in chunks)
+    others = (digests.row_fingerprint(chunk.text_hash, metadata, row_format) for chunk in chunks[1:])
+    fingerprints = ("", *others)
     unchanged = frozenset(
         number
         for number in range(1, len(chunks))
