@@ -3,7 +3,7 @@
 import os
 import signal
 
-# the imports take a second: until `run` listens, process 1 of a container would not hear of a request to stop
+# the imports take their time: until `run` listens, process 1 of a container would not hear of a request to stop
 signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 from destination_milvus.run import run  # noqa: E402 - see above

@@ -32,7 +32,7 @@ class Advanced(Model):
         ge=1,
         le=64,
         title="Concurrency",
-        description="Batches in flight at once, each with one embedding request.",
+        description="Batches in flight at once, and embedding requests at once.",
         json_schema_extra=order(1),
     )
     requests_per_minute: int | None = Field(
