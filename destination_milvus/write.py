@@ -17,6 +17,7 @@ from destination_milvus.documents.chunking import CHUNKER_VERSION, Chunker
 from destination_milvus.documents.partition import Partition
 from destination_milvus.documents.paths import FieldPath
 from destination_milvus.embedding import create_embedder
+from destination_milvus.embedding.languages import watched
 from destination_milvus.fields import MAX_VARCHAR_BYTES, PARTITION
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.flow.change import VectorField
@@ -123,7 +124,7 @@ def _sync(
     collection = milvus.collection
     committer = Committer(
         store=milvus.store,
-        embedder=embedder,
+        embedder=watched(config.embedding, embedder),
         chunker=Chunker.configured(config.processing, collection.text_bytes),
         row_format=_row_format(config, embedder, collection),
         skip_bad_records=config.advanced.bad_records == "skip",

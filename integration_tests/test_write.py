@@ -141,6 +141,27 @@ def test_vectors_of_two_models_never_meet(backend: Backend) -> None:
     assert len(entities(backend, collection)) == 1
 
 
+def test_a_sync_in_another_language_names_the_model_that_knows_it(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Said once, with the option to change; the other model says nothing, and its vectors are never mixed in."""
+    german = "Wenn das Telefon mit der App verloren ist, die die Codes erzeugt, hilft die Verwaltung des Kontos."
+    lines = [record({"id": number, "text": f"{german} Fall {number}."}) for number in range(12)]
+    conf = config(backend, embedding={"mode": "local"})
+    other = {**conf, "embedding": {"mode": "local", "model": "universal-sentence-encoder-multilingual"}}
+    write(conf, TICKETS, lines)
+    [line] = [message for message in caplog.messages if "not in English" in message]
+    assert "embedding.model to universal-sentence-encoder-multilingual" in line
+    caplog.clear()
+    with pytest.raises(ModelMismatch, match="local:all-MiniLM-L6-v2:384"):
+        write(other, TICKETS, lines)
+    fresh = config(backend, embedding=other["embedding"])
+    write(fresh, TICKETS, lines)
+    assert not [message for message in caplog.messages if "English" in message or "script" in message]
+    rows = entities(backend, fresh["indexing"]["collection"])
+    assert {len(row["vector"]) for row in rows} == {512}
+
+
 def test_records_may_bring_their_own_vectors(backend: Backend) -> None:
     """One entity a record, with its vector and without the vector among the metadata; also where there is no text."""
     conf = config(backend, embedding={"mode": "from_field", "field_name": "v", "dimensions": 4})

