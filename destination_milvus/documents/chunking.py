@@ -18,15 +18,23 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from destination_milvus.config.processing import CodeSplitter, MarkdownSplitter
+from destination_milvus.documents.scripts import (
+    CLAUSE_END,
+    SENTENCE_END,
+    character_end,
+    character_start,
+    divided,
+    last_end,
+)
 from destination_milvus.documents.tokenizer import count_tokens, encoding, token_lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from destination_milvus.config.processing import Processing, TextSplitter
     from destination_milvus.model import Document
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Part of every fingerprint: raise it with any change that makes other chunks of the same text."""
 
 MAX_TEXT_BYTES = 65_535
@@ -39,8 +47,6 @@ _REACH = 256
 """Bytes from either end of a chunk within which a border is looked for."""
 
 _FIRST_NON_ASCII = 0x80
-_INSIDE_CHARACTER = range(0x80, 0xC0)
-"""Bytes of a UTF-8 character behind its first."""
 
 _BLANK_LINE = "\n\n"
 
@@ -122,7 +128,31 @@ class Headings:
         return Cut(self.offsets[index], self.offsets[index], overlap=False)
 
 
-_TEXT_BORDERS = tuple(Separator(separator, keep=False) for separator in (b"\n\n", b"\n", b" ", b""))
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Cut behind a mark of punctuation, in scripts other than Latin: `scripts`."""
+
+    pattern: re.Pattern[bytes]
+
+    def last(self, data: bytes, lower: int, upper: int) -> Cut | None:
+        """As `Border.last`."""
+        end = last_end(self.pattern, data, lower, upper)
+        return None if end is None else Cut(end, end)
+
+
+_MARKS = (Mark(SENTENCE_END), Mark(CLAUSE_END))
+
+
+def _text_borders(separators: Sequence[str], *, keep: bool) -> tuple[Border, ...]:
+    """Separators; before a text is cut between words or anywhere, marks of punctuation are looked for."""
+    borders: list[Border] = [Separator(text.encode(), keep) for text in separators]
+    words = next((place for place, text in enumerate(separators) if text in {" ", ""}), len(separators))
+    if words:  # who begins with one of the two wants just that
+        borders[words:words] = _MARKS
+    return tuple(borders)
+
+
+_TEXT_BORDERS = _text_borders(("\n\n", "\n", " ", ""), keep=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +198,9 @@ class Chunker:
         """`data` in pieces that leave room for `lead`, whose tokens stay the same in front of any of them."""
         tokens = self.size - count_tokens(lead)
         headings = tuple(map(Headings, _heading_offsets(data, self.heading_level)))
-        splitting = _Splitting(data, tokens, self.max_bytes - len(lead.encode()), self.overlap, self.borders, headings)
+        # in ASCII there are no marks of the other scripts to look for
+        borders = tuple(border for border in self.borders if not (data.isascii() and isinstance(border, Mark)))
+        splitting = _Splitting(data, tokens, self.max_bytes - len(lead.encode()), self.overlap, borders, headings)
         return splitting.pieces()
 
     def _lead(self, context: str) -> str:
@@ -193,7 +225,7 @@ class _Block:
     def __init__(self, data: bytes, start: int) -> None:
         self.data = data
         self.start = start
-        self.stop = _character_start(data, min(start + _BLOCK_BYTES, len(data)))
+        self.stop = character_start(data, min(start + _BLOCK_BYTES, len(data)))
         tokens = encoding().encode_ordinary(data[start : self.stop].decode())
         lengths = accumulate(map(token_lengths().__getitem__, tokens), initial=start)
         self.ends = list(lengths)[1:]
@@ -280,8 +312,11 @@ class _Splitting:
         upper = min(start + width, len(self.data))
         if allowed > 0:
             upper = min(upper, self.block.window(start, allowed))
-        upper = _character_start(self.data, upper)
-        return upper if upper > start else _character_end(self.data, start)
+        upper = character_start(self.data, upper)
+        whole = divided(self.data, upper).start
+        if whole > start:
+            return whole
+        return upper if upper > start else character_end(self.data, start)
 
     def _cut(self, start: int, done: int, upper: int) -> Cut:
         """The best place to end the piece from `start`, behind `done` and at most at `upper`."""
@@ -300,7 +335,7 @@ class _Splitting:
         """Where the piece after data[start:end] begins: `overlap` tokens back, at a word, else at `done`."""
         back = bisect_right(self.block.ends, end) - self.overlap - 1
         position = self.block.ends[back] if back >= 0 else start
-        position = _character_end(self.data, max(position - 1, start))
+        position = divided(self.data, character_end(self.data, max(position - 1, start))).end
         word = _WORD_START.search(self.data, position, end)
         if word:
             return _skip_space(self.data, word.start())
@@ -317,7 +352,7 @@ def _borders(splitter: TextSplitter) -> tuple[Border, ...]:
         return _TEXT_BORDERS
     if isinstance(splitter, CodeSplitter):
         return _code_borders(splitter.language)
-    return tuple(Separator(text.encode(), splitter.keep_separator) for text in splitter.separator_texts)
+    return _text_borders(splitter.separator_texts, keep=splitter.keep_separator)
 
 
 def _code_borders(language: str) -> tuple[Border, ...]:
@@ -355,18 +390,3 @@ def _count(data: bytes) -> int:
 def _skip_space(data: bytes, offset: int) -> int:
     match = _SPACE.match(data, offset)
     return match.end() if match else offset
-
-
-def _character_start(data: bytes, offset: int) -> int:
-    """`offset`, or the start of the character that it lies inside of."""
-    while offset < len(data) and data[offset] in _INSIDE_CHARACTER:
-        offset -= 1
-    return offset
-
-
-def _character_end(data: bytes, offset: int) -> int:
-    """The end of the character at `offset`."""
-    offset += 1
-    while offset < len(data) and data[offset] in _INSIDE_CHARACTER:
-        offset += 1
-    return offset

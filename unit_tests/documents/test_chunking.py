@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in other scripts
 """Chunks hold their limits, lose nothing, and are cut where a reader would cut."""
 
 from __future__ import annotations
@@ -7,10 +8,12 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from itertools import pairwise
+from hashlib import sha256
+from itertools import accumulate, pairwise
 from typing import Any, get_args
 
 import pytest
+import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
@@ -18,6 +21,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 from destination_milvus.config.processing import Language, Processing
 from destination_milvus.documents import chunking
 from destination_milvus.documents.chunking import Chunker
+from destination_milvus.documents.scripts import SENTENCE_END, last_end
 from destination_milvus.documents.tokenizer import count_tokens, encoding
 from destination_milvus.fields import MAX_VARCHAR_BYTES
 from destination_milvus.model import Document
@@ -226,6 +230,139 @@ def test_chunks_are_fuller_than_those_of_langchain() -> None:
     assert len(chunks) <= len(expected)
 
 
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+SENTENCES = {
+    "Chinese": [
+        "您可以在设置里更改密码。",
+        "忘记密码了吗?请联系管理员!",
+        "他说：“请稍等。”",
+        "完成后，重新登录（可选）。",
+        "版本 3.2 已发布！",
+    ],
+    "Japanese": [
+        "設定でパスワードを変更できます。",
+        "パスワードをお忘れですか？",
+        "「少々お待ちください。」",
+        "管理者に連絡してください！",
+    ],
+    "Korean": ["설정에서 암호를 바꿀 수 있습니다. ", "암호를 잊으셨나요? ", "관리자에게 문의하십시오. "],
+    "Russian": ["Пароль можно изменить в настройках. ", "Забыли пароль? ", "Обратитесь к администратору (по почте.) "],
+    "Arabic": ["يمكنك تغيير كلمة المرور في الإعدادات. ", "هل نسيت كلمة المرور؟ ", "اتصل بالمسؤول. "],
+    "Hebrew": ["אפשר לשנות את הסיסמה בהגדרות. ", "שכחת את הסיסמה? ", "פנה אל המנהל. "],
+    "Hindi": ["आप सेटिंग में पासवर्ड बदल सकते हैं। ", "क्या आप पासवर्ड भूल गए? ", "व्यवस्थापक से संपर्क करें। "],
+    "Thai": ["คุณสามารถเปลี่ยนรหัสผ่านได้ในการตั้งค่า ", "ลืมรหัสผ่านใช่ไหม ", "โปรดติดต่อผู้ดูแลระบบ "],
+}
+"""Each has fewer than 40 tokens."""
+CLUSTERS = [
+    "é",
+    "e\u0301",
+    "ก็",
+    "นี่",
+    "กำ",
+    "ष्ट्र",
+    "नि",
+    "각",
+    "\u1112\u1161\u11ab",
+    "👨\u200d👩\u200d👧\u200d👦",
+    "👍🏽",
+    "🇩🇪",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "1\ufe0f\u20e3",
+    "が",
+    "か\u3099",
+    "שָׁ",
+    "بِّ",
+    "文",
+    "x",
+]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(list(SENTENCES)), st.data(), st.integers(100, 300), st.integers(0, 40))
+def test_a_chunk_ends_at_a_sentence_in_scripts_of_many_kinds(
+    language: str, data: st.DataObject, size: int, overlap: int
+) -> None:
+    """Without a line break, and without a space where the script has none: there is always an end in reach."""
+    sentences = data.draw(st.lists(st.sampled_from(SENTENCES[language]), min_size=1, max_size=120))
+    text = "".join(sentences)
+    ends = {len(text[:position].rstrip()) for position in accumulate(map(len, sentences))}
+    reached = {0}  # where the chunks so far may end: the same sentence may stand in several places
+    for chunk in chunker(size, overlap).split(document(text)):
+        assert count_tokens(chunk) <= size
+        found = {start + len(chunk) for start in range(len(text)) if text.startswith(chunk, start)}
+        reached = {end for end in found & ends for done in reached if not text[done : end - len(chunk)].strip()}
+    assert len(text.rstrip()) in reached
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.sampled_from(CLUSTERS), min_size=1, max_size=150).map("".join), st.integers(30, 80), st.integers(0, 29)
+)
+@example("🇩🇪" * 60, 30, 0)
+@example("🇩🇪" * 60, 31, 13)
+def test_what_a_reader_sees_as_one_character_stays_whole(text: str, size: int, overlap: int) -> None:
+    """Letters with their marks, families of emoji, flags: each has room in any of these chunks."""
+    borders = {0, *accumulate(map(len, regex.findall(r"\X", text)))}
+    reached = {0}  # where the chunks so far may end: the same characters may stand in several places
+    for chunk in chunker(size, overlap).split(document(text)):
+        assert count_tokens(chunk) <= size
+        starts = [start for start in borders if text.startswith(chunk, start)]
+        ends = {start + len(chunk) for start in starts for done in reached if start <= done < start + len(chunk)}
+        reached = ends & borders
+    assert len(text) in reached
+
+
+def test_a_letter_with_more_marks_than_a_chunk_has_tokens_is_divided() -> None:
+    """The limit holds: a service refuses what is longer."""
+    text = "Z" + "\u0301\u0302" * 300 + " end"
+    chunks = chunker(20).split(document(text))
+    assert max(map(count_tokens, chunks)) <= 20
+    assert without_space("".join(chunks)) == without_space(text)
+
+
+def test_where_no_sentence_ends_a_clause_does() -> None:
+    clause = "如果您的电脑在登录以后很长时间没有任何反应，"
+    for chunk in chunker(100).split(document(clause * 30)):
+        assert chunk.endswith("，")
+
+
+def test_a_stop_keeps_its_quotes_and_brackets() -> None:
+    for chunk in chunker(60).split(document("他说：“请稍等一下，我马上就回来（真的！）。”" * 30)):
+        assert chunk.endswith("。”")
+
+
+@pytest.mark.parametrize("text", ["и т. д. и т. п. ", "г. Москва, ул. Ленина, "])
+def test_an_initial_is_no_end_of_a_sentence(text: str) -> None:
+    assert last_end(SENTENCE_END, text.encode(), 0, 999) in {None, len("г. Москва, ул.".encode())}
+
+
+def test_separators_go_before_marks_and_marks_before_words() -> None:
+    text = "第一句话在这里结束了。第二句 话也是\n" * 20
+    assert all(chunk.endswith("话也是") for chunk in chunker(60).split(document(text)))
+    spaced = "第一句话在这里结束了。第二句 话也是这样的 哦" * 20
+    assert all(chunk.endswith("。") for chunk in chunker(60).split(document(spaced))[:-1])
+    custom = chunker(60, mode="separator", separators=['"哦"', '" "'], keep_separator=True)
+    assert all(chunk.startswith("哦") for chunk in custom.split(document(spaced))[1:])
+
+
+def test_who_asks_for_words_or_windows_alone_gets_them() -> None:
+    text = "第一句话在这里结束了。第二句话也是这样结束的。" * 20
+    for separators in (['""'], ['""', '" "']):
+        chunks = chunker(40, mode="separator", separators=separators).split(document(text))
+        assert min(map(count_tokens, chunks[:-1])) > 37
+
+
+def test_latin_script_is_cut_as_ever() -> None:
+    """Moved borders would have what is stored embedded again: these are the chunks of CHUNKER_VERSION 1."""
+    german = PROSE.replace("printer", "Drücker für „Größe“").replace("tells", "dit: «é»")
+    text = PROSE + "\n\n" + german.replace("\n\n", " ")
+    digest = sha256()
+    for size, overlap in ((50, 10), (200, 20), (1000, 50)):
+        digest.update("\0".join(chunker(size, overlap).split(document(text))).encode())
+    assert digest.hexdigest() == "f2c90b9d271d4143cd3cce7142c93d7e8aa6698dd3e24c0b899f3c7fb54ddef8"
+
+
 # --- overlap ----------------------------------------------------------------------------------------------------------
 
 
@@ -258,8 +395,8 @@ def test_an_overlap_that_leaves_no_room_is_left_out() -> None:
     chunks = chunker(10, 9).split(document(text))
     assert chunks[-1].endswith("h i j")
     assert len(chunks) < len(text)
-    man, woman = "9.\u0301👨\u200d", "👩\u00a0"  # of eight tokens and of four
-    assert chunker(8, 6).split(document(man + woman)) == [man, woman]
+    one, other = "9.\u0301", "👨\u200d👩"  # of four tokens and of seven
+    assert chunker(8, 6).split(document(one + other)) == [one, other]
 
 
 def test_a_cut_that_adds_tokens_is_moved_back_until_the_chunk_holds_its_limit() -> None:
