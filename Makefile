@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 WORKERS ?= 4
+LOCAL_MODEL ?=
 
 BIN := .venv/bin
 STAMP := .venv/.complete
@@ -25,15 +26,16 @@ endif
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-demo: $(STAMP)  ## A day of support data into Milvus Lite, then a search; run it again for the next day
-	@$(BIN)/python examples/demo.py
+demo: $(STAMP)  ## A day of support data into Milvus Lite, then a search; again for the next day; LOCAL_MODEL=... for another
+	@LOCAL_MODEL=$(LOCAL_MODEL) $(BIN)/python examples/demo.py
 
 demo-clean:  ## Forget the demo's days
 	rm -rf .demo
 
-app: $(STAMP)  ## The support form on the demo's data, in the browser
-	@test -e .demo/milvus.db || $(BIN)/python examples/demo.py
-	$(BIN)/milvus-support-form $(ARGS)
+app: $(STAMP)  ## The support form on the demo's data, in the browser; LOCAL_MODEL=... as for the demo
+	@test -e .demo$(addprefix /,$(filter-out all-MiniLM-L6-v2,$(LOCAL_MODEL)))/milvus.db \
+	  || LOCAL_MODEL=$(LOCAL_MODEL) $(BIN)/python examples/demo.py
+	$(if $(LOCAL_MODEL),EMBEDDING_MODEL=$(LOCAL_MODEL)) $(BIN)/milvus-support-form $(ARGS)
 
 test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k head" for some
 ifdef ARGS

@@ -2,6 +2,9 @@
 
 Every run is a sync as Airbyte makes it: two processes and a pipe between them, and the state that came out goes into
 the next run. The first run brings everything; each later one is the next day, and brings what changed.
+
+LOCAL_MODEL=universal-sentence-encoder-multilingual tries the other bundled model, in a collection of its own: the help
+center then has articles in German and Chinese too, and the customer writes in Chinese.
 """
 
 from __future__ import annotations
@@ -14,14 +17,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from destination_milvus.config.embedding import MINILM, MULTILINGUAL
 from destination_milvus.config.models import parse_config
 from destination_milvus.embedding import create_embedder
+from destination_milvus.errors import ConfigError
 from destination_milvus.fields import STREAM
 from destination_milvus.milvus.filters import all_of, equals, is_in
 from destination_milvus.milvus.reader import Hit, open_reader
 
 EXAMPLES = Path("examples")
-HOME = Path(".demo")
+MODEL = os.environ.get("LOCAL_MODEL") or MINILM
+HOME = Path(".demo") if MODEL == MINILM else Path(".demo") / MODEL
 PROGRAMS = Path(sys.executable).parent
 
 ORGANIZATION = 360033549136
@@ -29,15 +35,17 @@ PROBLEM = (
     "My mobile was stolen on the train. I know my password, but I can't get past the page that wants the number from "
     "the app on it."
 )
+PROBLEM_IN_CHINESE = "我的手机在火车上被偷了。密码我记得，可是登录时要输入手机应用里的数字，我进不去。"  # noqa: RUF001 - Chinese
 OPEN = ["new", "open", "pending", "hold"]
 
 
 def main() -> None:
     """Sync a day, then search."""
     os.chdir(Path(__file__).parents[1])
-    HOME.mkdir(exist_ok=True)
-    day = len(list(HOME.glob("state-*.json"))) + 1
     config = _destination_config()
+    HOME.mkdir(parents=True, exist_ok=True)
+    (HOME / "destination.json").write_text(json.dumps(config))
+    day = len(list(HOME.glob("state-*.json"))) + 1
     started = time.monotonic()
     _sync(day)
     print(f"\nDay {day} is in Milvus after {time.monotonic() - started:.1f} s.")
@@ -47,16 +55,22 @@ def main() -> None:
 
 def _destination_config() -> dict[str, Any]:
     config: dict[str, Any] = json.loads((EXAMPLES / "milvus_lite_local.json").read_text())
+    config["embedding"] = {"mode": "local", "model": MODEL}
     config["indexing"]["host"] = str(HOME / "milvus.db")
-    (HOME / "destination.json").write_text(json.dumps(config))
+    try:
+        parse_config(config)
+    except ConfigError:
+        sys.exit(f"LOCAL_MODEL must be {MINILM} or {MULTILINGUAL}.")
     return config
 
 
 def _sync(day: int) -> None:
     """One sync: the source's output is the destination's input."""
     source_config = {**json.loads((EXAMPLES / "source_config.json").read_text()), "day": day}
+    if MODEL == MULTILINGUAL:
+        source_config["locales"] = ["de", "zh-cn"]
     (HOME / "source.json").write_text(json.dumps(source_config))
-    print(f"Day {day}: source-zendesk-stub read | destination-milvus write\n")
+    print(f"Day {day}, with the model {MODEL}: source-zendesk-stub read | destination-milvus write\n")
     read = [PROGRAMS / "source-zendesk-stub", "read", "--config", HOME / "source.json"]
     read += ["--catalog", EXAMPLES / "catalog.json"]
     if day > 1:
@@ -96,9 +110,10 @@ def _show(lines: Any) -> dict[str, Any]:
 def _search(raw: dict[str, Any]) -> None:
     config = parse_config(raw)
     embedder = create_embedder(config.embedding, config.advanced)
-    [vector] = embedder.embed([PROBLEM])
+    problem = PROBLEM_IN_CHINESE if MODEL == MULTILINGUAL else PROBLEM
+    [vector] = embedder.embed([problem])
     tickets = all_of(equals(STREAM, "tickets"), equals("organization_id", ORGANIZATION), is_in("status", OPEN))
-    print(f'\nA customer of organization {ORGANIZATION} writes:\n  "{PROBLEM}"\n')
+    print(f'\nA customer of organization {ORGANIZATION} writes:\n  "{problem}"\n')
     with open_reader(config, embedder) as reader:
         print("Similar open tickets of that organization (cosine distance):")
         for hit in _one_per_record(reader.search(vector, filter=tickets, fields=["id", "subject", "status"], limit=12)):

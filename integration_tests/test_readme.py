@@ -23,11 +23,11 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def demo(checkout: Path) -> str:
+def demo(checkout: Path, **variables: str) -> str:
     """The output of one run of the demo."""
     done = subprocess.run(
         [sys.executable, "examples/demo.py"], cwd=checkout, capture_output=True, text=True, check=False, timeout=300,
-        env=environment(),
+        env=environment(**variables),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -48,6 +48,29 @@ def test_the_demo_finds_what_the_customer_means_and_day_two_is_incremental(check
     embedded = re.search(r"(\d+) texts embedded", second)
     assert embedded is not None
     assert int(embedded[1]) < 20
+
+
+def test_the_demo_of_the_other_model_searches_across_languages(checkout: Path) -> None:
+    """Asked in Chinese: the tickets in English that tell the same, and the article in Chinese; nothing of the first."""
+    output = demo(checkout, LOCAL_MODEL="universal-sentence-encoder-multilingual")
+    assert "with the model universal-sentence-encoder-multilingual" in output
+    assert "200 records read; 200 committed (200 new or changed" in output
+    tickets, articles = output.split("Similar open tickets")[1].split("Articles that help")
+    assert ["#10525" in line for line in tickets.splitlines()[1:3]] == [True, False]
+    assert "#10526" in tickets.splitlines()[2]
+    assert "装有验证器应用的手机丢失了怎么办" in articles.splitlines()[1]
+    assert "You lost the phone with your authenticator app" in articles
+    assert not (checkout / ".demo" / "milvus.db").exists()
+
+
+def test_an_unknown_model_for_the_demo_is_refused_before_anything_is_made(checkout: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/demo.py"], cwd=checkout, capture_output=True, text=True, check=False, timeout=300,
+        env=environment(LOCAL_MODEL="../other"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "LOCAL_MODEL must be all-MiniLM-L6-v2 or universal-sentence-encoder-multilingual.\n"
+    assert not (checkout / ".demo").exists()
 
 
 def test_every_command_line_can_be_pasted(checkout: Path) -> None:

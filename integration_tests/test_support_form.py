@@ -26,12 +26,13 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
+from destination_milvus.config.embedding import MINILM
 from devtools.backends import Backend
 from devtools.connector import catalog, entities, record, stream, write
 from support_form.customers import DEMO_CUSTOMERS
 from support_form.desk import AlreadyOpen, Case, Desk, DeskClosed, Received, draw_number
 from support_form.run import PAGE
-from support_form.settings import LOCAL_MODEL, read_settings
+from support_form.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -66,7 +67,7 @@ def database(synced: Path, tmp_path: Path) -> Path:
 
 
 def desk(database: Path, **environment: str) -> Desk:
-    return Desk(read_settings({"MILVUS_URL": str(database), "EMBEDDING_MODEL": LOCAL_MODEL, **environment}))
+    return Desk(read_settings({"MILVUS_URL": str(database), "EMBEDDING_MODEL": MINILM, **environment}))
 
 
 def case(customer: Any = NOOR, subject: str = SUBJECT, description: str = PROBLEM) -> Case:
@@ -333,7 +334,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**inherited, "MILVUS_URL": str(database), "EMBEDDING_MODEL": LOCAL_MODEL, **environment},
+                env={**inherited, "MILVUS_URL": str(database), "EMBEDDING_MODEL": MINILM, **environment},
             )
         forms.append(Form(process, f"http://127.0.0.1:{port}", folder / "log", database))
         return forms[-1]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from source_zendesk_stub.feeds import feeds_of
+from source_zendesk_stub.feeds import feeds_of, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +90,9 @@ class Api:
         versions = list(islice(feed.timeline.versions(settings.day, after, deletions=deletions), size + 1))
         on_page = versions[:size]
         return Page(
-            records=tuple(_as_zendesk_writes(stream, feed.record(version)) for version in on_page),
+            records=tuple(
+                _as_zendesk_writes(stream, record) for version in on_page for record in records_of(feed, version)
+            ),
             end=on_page[-1].updated if on_page else after,
             is_last=len(versions) <= size,
         )

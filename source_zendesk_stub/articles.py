@@ -1,4 +1,9 @@
-"""Help center articles: the written ones first, then variants for other platforms, versions and places."""
+"""Help center articles: the written ones first, then variants for other platforms, versions and places.
+
+Some of the written ones exist in other languages too. In Zendesk a translation has the id of its article, and an export
+tells only of the article; here each is an article of its own, written in its locale, so that a stream with the primary
+key `id` brings them all.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +33,9 @@ _DELETED_AT = {32: 1, 8: 2, 40: 3}
 _FIRST_SECTION = 360_010_114_552
 _PERMISSION_GROUP = 1_172_651
 _LOCALE = "en-us"
+_FIRST_ID_OF_LOCALE = {"de": 100_000_000_000, "zh-cn": 200_000_000_000}
+"""What is added to an article's id, which leaves room for a million of them."""
+
 _AREAS = (
     ("checkouts", "handing tools and kits out and taking them back"),
     ("counts", "counting what is in a yard"),
@@ -81,6 +89,27 @@ class Articles:
             | {"body": _amended(article.body, edits, draw), "edited_at": timestamp(self._edited(version))}
             | _publication(article, version.revision - edits, draw)
             | {"author_id": user_id(draw.randrange(self.world.agents))}
+        )
+
+    def records(self, version: Version) -> list[dict[str, object]]:
+        """Its translations into the locales of the settings, and behind them the article."""
+        found = (self._translation(version, locale) for locale in self.world.settings.locales)
+        return [*(record for record in found if record), self.record(version)]
+
+    def _translation(self, version: Version, locale: str) -> dict[str, object] | None:
+        """The article in another language, None where nobody wrote it; it is not edited, and so becomes outdated."""
+        written_ones = written.articles()
+        name = written_ones[version.index].name if version.index < len(written_ones) else ""
+        translation = written.translations(locale).get(name)
+        if translation is None:
+            return None
+        if version.deleted:
+            return _tombstone(version, locale)
+        outdated = _edits(version.index, version.revision) > 0
+        return (
+            self.record(version)
+            | _identity(version, translation.title, locale)
+            | {"title": translation.title, "name": translation.title, "body": translation.body, "outdated": outdated}
         )
 
     def _edited(self, version: Version) -> int:
@@ -137,15 +166,15 @@ def _amended(body: str, edits: int, draw: random.Random) -> str:
     return f"{body[:place]} {amendment}{body[place:]}"
 
 
-def _identity(version: Version, title: str) -> dict[str, object]:
-    number = article_id(version.index)
+def _identity(version: Version, title: str, locale: str = _LOCALE) -> dict[str, object]:
+    number = article_id(version.index) + _FIRST_ID_OF_LOCALE.get(locale, 0)
     slug = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
     return {
         "id": number,
-        "url": f"{API_URL}/help_center/{_LOCALE}/articles/{number}.json",
-        "html_url": f"{HELP_CENTER_URL}/{_LOCALE}/articles/{number}-{slug}",
-        "locale": _LOCALE,
-        "source_locale": _LOCALE,
+        "url": f"{API_URL}/help_center/{locale}/articles/{number}.json",
+        "html_url": f"{HELP_CENTER_URL}/{locale}/articles/{number}-{slug}".rstrip("-"),
+        "locale": locale,
+        "source_locale": locale,
         "created_at": timestamp(version.created - 86_400 * (30 + version.index % 500)),
         "updated_at": timestamp(version.updated),
     }
@@ -170,6 +199,6 @@ def _publication(article: written.Article, touches: int, draw: random.Random) ->
     }
 
 
-def _tombstone(version: Version) -> dict[str, object]:
+def _tombstone(version: Version, locale: str = _LOCALE) -> dict[str, object]:
     """A withdrawn article: what identifies it, and when it went."""
-    return _identity(version, "withdrawn") | {"_ab_cdc_deleted_at": timestamp(version.updated)}
+    return _identity(version, "withdrawn", locale) | {"_ab_cdc_deleted_at": timestamp(version.updated)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.sources.utils.schema_helpers import split_config
 
+from source_zendesk_stub import written
 from source_zendesk_stub.errors import refusal
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Settings:
     day: int
     page_size: int
     state_frequency: int
+    locales: tuple[str, ...]
     start_date: int | None
 
     @classmethod
@@ -102,19 +104,28 @@ class Settings:
         own, _ = split_config(config)  # the CDK's own keys, such as _limit, are none of the user's options
         _refuse_unknown_options(own)
         numbers = {option.name: option.read(own) for option in NUMBER_OPTIONS}
-        return cls(**numbers, start_date=_read_start_date(own))
+        return cls(**numbers, locales=_read_locales(own), start_date=_read_start_date(own))
 
 
 def connection_specification() -> dict[str, Any]:
     """The JSON schema of the configuration."""
     properties = {option.name: option.json_schema(order) for order, option in enumerate(NUMBER_OPTIONS)}
+    properties["locales"] = {
+        "type": "array",
+        "items": {"type": "string", "enum": list(written.LOCALES)},
+        "uniqueItems": True,
+        "title": "Locales",
+        "description": "Other languages that a dozen of the articles are delivered in, besides all of them in English.",
+        "default": [],
+        "order": len(NUMBER_OPTIONS),
+    }
     properties["start_date"] = {
         "type": "string",
         "title": "Start date",
         "description": "Records that were last updated before this moment (UTC) are not delivered.",
         "pattern": _START_DATE,
         "examples": ["2025-12-01", "2025-12-01T00:00:00Z"],
-        "order": len(NUMBER_OPTIONS),
+        "order": len(NUMBER_OPTIONS) + 1,
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -127,13 +138,23 @@ def connection_specification() -> dict[str, Any]:
 
 
 def _refuse_unknown_options(config: Mapping[str, Any]) -> None:
-    known = [option.name for option in NUMBER_OPTIONS] + ["start_date"]
+    known = [*(option.name for option in NUMBER_OPTIONS), "locales", "start_date"]
     unknown = [name for name in config if name not in known]
     if unknown:
         raise refusal(
             f"The configuration has an option that this source does not know: {_shown(unknown[0])}. "
             f"It knows {', '.join(known)}."
         )
+
+
+def _read_locales(config: Mapping[str, Any]) -> tuple[str, ...]:
+    value = config.get("locales", [])
+    if isinstance(value, list) and all(locale in written.LOCALES for locale in value) and len(set(value)) == len(value):
+        return tuple(value)
+    raise refusal(
+        f"The option 'locales' must be a list of {' and '.join(written.LOCALES)}, each once at most, but it is "
+        f"{_shown(value)}."
+    )
 
 
 def _read_start_date(config: Mapping[str, Any]) -> int | None:

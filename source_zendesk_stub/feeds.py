@@ -24,6 +24,11 @@ class Feed(Protocol):
         """One version of one record."""
 
 
+def records_of(feed: Feed, version: Version) -> list[dict[str, object]]:
+    """All that one change of a stream delivers, at the same moment: of an article its translations too, before it."""
+    return feed.records(version) if isinstance(feed, Articles) else [feed.record(version)]
+
+
 def feeds_of(world: World) -> dict[str, Feed]:
     """The feeds of a world by the names of their streams."""
     return {

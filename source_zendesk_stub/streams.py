@@ -10,6 +10,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.sources.streams.core import CheckpointMixin
 
 from source_zendesk_stub.errors import refusal
+from source_zendesk_stub.feeds import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -73,17 +74,20 @@ class GeneratedStream(Stream, CheckpointMixin):
     ) -> Iterable[Mapping[str, Any]]:
         """The records that changed since the state, a page at a time.
 
-        The position moves before a record is handed out, because the CDK asks for the state right after it.
+        The position moves before a record is handed out, because the CDK asks for the state right after it; of several
+        records of one moment, before the last one: a read that resumes between them brings all of them again.
         """
         for page in self._pages():
-            for updated, record in page:
+            for updated, records in page:
+                *others, last = records
+                yield from others
                 self._position = updated
-                yield record
+                yield last
 
-    def _pages(self) -> Iterator[list[tuple[int, dict[str, object]]]]:
+    def _pages(self) -> Iterator[list[tuple[int, list[dict[str, object]]]]]:
         """Records with their moments, in pages as an API gives them."""
-        records = ((version.updated, self._feed.record(version)) for version in self._versions())
-        while page := list(islice(records, self._settings.page_size)):
+        changes = ((version.updated, records_of(self._feed, version)) for version in self._versions())
+        while page := list(islice(changes, self._settings.page_size)):
             yield page
 
     def _versions(self) -> Iterator[Version]:

@@ -2,7 +2,8 @@
 
 `content/tickets/TOPIC.md` holds problems (`# key`), each told by several customers (`## subject`, then the
 description). `content/articles/NAME.html` holds an article; a comment in its first line gives the title, the
-section and the labels, parted by bars.
+section and the labels, parted by bars. `content/translations/LOCALE/NAME.html` holds the same article in another
+language; its first line gives the title alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,18 @@ class Article:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A written article in another language; `body` is HTML."""
+
+    title: str
+    body: str
+
+
+LOCALES = ("de", "zh-cn")
+"""Those that articles are translated into, as Zendesk writes them."""
+
+
 @cache
 def problems() -> tuple[Problem, ...]:
     """Every written problem, by topic."""
@@ -63,6 +76,13 @@ def articles() -> tuple[Article, ...]:
 def sections() -> tuple[str, ...]:
     """The help center's sections, by name."""
     return tuple(sorted({article.section for article in articles()}))
+
+
+@cache
+def translations(locale: str) -> dict[str, Translation]:
+    """The articles that are translated into a locale, by the name of the article."""
+    files = _content(f"translations/{locale}")
+    return {file.name.removesuffix(".html"): Translation(*_title_and_body(file)) for file in files}
 
 
 def _content(folder: str) -> list[Traversable]:
@@ -91,12 +111,18 @@ def _unwrapped(text: str) -> str:
 
 
 def _article(file: Traversable) -> Article:
-    head, _, body = file.read_text(encoding="utf-8").partition("\n")
-    title, section, labels = head.removeprefix("<!--").removesuffix("-->").split("|")
+    head, body = _title_and_body(file)
+    title, section, labels = head.split("|")
     return Article(
         name=file.name.removesuffix(".html"),
         title=title.strip(),
         section=section.strip(),
         labels=tuple(label.strip() for label in labels.split(",")),
-        body=body.strip(),
+        body=body,
     )
+
+
+def _title_and_body(file: Traversable) -> tuple[str, str]:
+    """What the comment in the first line says, and what follows it."""
+    head, _, body = file.read_text(encoding="utf-8").partition("\n")
+    return head.removeprefix("<!--").removesuffix("-->").strip(), body.strip()

@@ -146,6 +146,7 @@ def _case_page(visit: Visit, customer: Customer) -> None:
         if st.form_submit_button("Send", type="primary"):
             visit.draft.subject, visit.draft.description = subject, description
             _send(visit, customer)
+    st.caption(f"Cases and articles are compared by the model {_settings().model}.")
     _sign_out(visit)
 
 

@@ -9,17 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
 
+from destination_milvus.config.embedding import MINILM, MULTILINGUAL
 from destination_milvus.config.models import Config, parse_config
 from destination_milvus.errors import ConfigError
 
-LOCAL_MODEL = "all-MiniLM-L6-v2"
+LOCAL_MODELS: tuple[str, ...] = (MINILM, MULTILINGUAL)
 DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
 
 MAX_DISTANCE = 4.0
 """Squared L2 distance between two unit vectors that point away from each other."""
 
 DEMO = Path(".demo") / "milvus.db"
-"""Where the demo keeps its collection, in the folder that it and the form are started in."""
+"""Where the demo keeps its collection, in the folder that it and the form are started in; of another local model in a
+folder beside it, with the model's name."""
 
 TEXT = {
     "text_fields": ["body", "title", "description", "subject"],
@@ -48,7 +50,8 @@ class Thresholds:
 
 THRESHOLDS: Mapping[str, Thresholds] = {
     # measured on the stub's texts: docs/support-form.md
-    LOCAL_MODEL: Thresholds(1.0, 1.2),
+    MINILM: Thresholds(1.0, 1.2),
+    MULTILINGUAL: Thresholds(1.05, 1.35),
     # the tutorial's
     "text-embedding-ada-002": Thresholds(0.35, 0.362),
     # estimates: the vectors of these models spread wider than ada's; measure your own with support_form.measure
@@ -104,10 +107,10 @@ class Settings(BaseModel):
         Raises:
             ConfigError: a value is not one that the destination takes, or a key is missing.
         """
-        local = self.model == LOCAL_MODEL
+        local = self.model in LOCAL_MODELS
         return parse_config(
             {
-                "embedding": {"mode": "local"} if local else self._openai(),
+                "embedding": {"mode": "local", "model": self.model} if local else self._openai(),
                 "processing": {**TEXT, **(LOCAL_CHUNKS if local else OPENAI_CHUNKS)},
                 "indexing": {
                     "host": self.milvus_url,
@@ -123,7 +126,7 @@ class Settings(BaseModel):
         if self.openai_api_key is None:
             raise ConfigError(
                 f'The model "{self.model}" is OpenAI\'s, and OPENAI_API_KEY is not set. Set it, or set '
-                f"EMBEDDING_MODEL={LOCAL_MODEL} for a collection that was filled with the local model."
+                f"EMBEDDING_MODEL={MINILM} for a collection that was filled with the local model."
             )
         return {
             "mode": "openai",
@@ -150,12 +153,18 @@ def read_settings(environment: Mapping[str, str], demo: Path = DEMO) -> Settings
         ConfigError: names every variable that is wrong; values are not repeated.
     """
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    defaults = {} if "MILVUS_URL" in given else {"MILVUS_URL": str(demo.absolute()), "EMBEDDING_MODEL": LOCAL_MODEL}
+    defaults = {} if "MILVUS_URL" in given else _of_demo(given.get("EMBEDDING_MODEL", MINILM), demo)
     try:
         return Settings.model_validate({**defaults, **given})
     except ValidationError as error:
         wrong = sorted({str(detail["loc"][0]) for detail in error.errors(include_url=False, include_input=False)})
         raise ConfigError("; ".join(_EXPECTED[name] for name in wrong) + ".") from None
+
+
+def _of_demo(model: str, demo: Path) -> dict[str, str]:
+    """Each local model has a collection of its own."""
+    database = demo.parent / MULTILINGUAL / demo.name if model == MULTILINGUAL else demo
+    return {"MILVUS_URL": str(database.absolute()), "EMBEDDING_MODEL": MINILM}
 
 
 _EXPECTED = {

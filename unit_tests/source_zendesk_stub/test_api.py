@@ -98,6 +98,13 @@ def test_the_pages_add_up_to_what_the_stub_reads(stream: str, day: int, page_siz
     assert pages >= len(records) / max(2, page_size)
 
 
+@pytest.mark.parametrize("page_size", [1, 7])
+def test_articles_in_other_languages_are_exported_too(page_size: int) -> None:
+    records, _, _ = export(api(locales=["zh-cn", "de"], page_size=page_size, day=2), "articles")
+    assert each_once(without_nulls(records)) == told_by_zendesk("articles", 0, locales=["zh-cn", "de"], day=2)
+    assert sum(record["locale"] == "zh-cn" for record in records) == 12
+
+
 def test_every_field_is_there_and_null_where_it_has_no_value() -> None:
     """As Zendesk writes records; the mark of a deletion is not Zendesk's."""
     schemas = {

@@ -28,6 +28,10 @@ BAD_CONFIGURATIONS: dict[str, tuple[object, str]] = {
     "day": ({"day": 0}, "'day' must be a whole number from 1 to 1000, but it is 0."),
     "date": ({"start_date": "2026-02-31"}, "'start_date' must be a date such as 2025-12-01"),
     "page": ({"page_size": 0}, "'page_size' must be a whole number from 1"),
+    "locale": ({"locales": ["fr"]}, "'locales' must be a list of de and zh-cn, each once at most, but it is [\"fr\"]."),
+    "locales": ({"locales": "de"}, "'locales' must be a list of de and zh-cn"),
+    "twice": ({"locales": ["de", "de"]}, "'locales' must be a list of de and zh-cn, each once at most"),
+    "nested": ({"locales": [["de"]]}, "'locales' must be a list of de and zh-cn"),
     "text": ({"articles": "many"}, "'articles' must be a whole number from 0 to 1000000, but it is \"many\"."),
 }
 

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from airbyte_cdk.models import (
 from jsonschema import Draft7Validator
 
 from source_zendesk_stub import written
+from source_zendesk_stub.articles import Articles
+from source_zendesk_stub.config import Settings
 from source_zendesk_stub.source import SourceZendeskStub
 from source_zendesk_stub.streams import CURSOR_FIELDS
+from source_zendesk_stub.world import World
 
 Record = dict[str, Any]
 
@@ -298,3 +302,66 @@ def test_a_million_records_begin_at_once(stream: str, day: int) -> None:
     newest = timeline.moment(timeline.count - 1, 0)
     found.state = {CURSOR_FIELDS[stream]: str(newest)} if day > 1 else {}  # type: ignore[attr-defined]
     assert len(list(islice(found.read_records(None), 10))) == 10
+
+
+# --- other languages --------------------------------------------------------------------------------------------------
+
+
+def test_articles_in_other_languages_come_beside_those_in_english() -> None:
+    """A dozen each, of the same topics; all else is byte for byte what it is without them."""
+    locales = ["de", "zh-cn"]
+    plain, records = records_in(messages("articles")), records_in(messages("articles", locales=locales))
+    assert [record for record in records if record["locale"] == "en-us"] == plain
+    assert Counter(record["locale"] for record in records) == {"en-us": 40, "de": 12, "zh-cn": 12}
+    assert len({record["id"] for record in records}) == 64
+    titles = {(record["locale"], record["title"]): record for record in records}
+    chinese = titles["zh-cn", "装有验证器应用的手机丢失了怎么办"]
+    english = titles["en-us", "You lost the phone with your authenticator app"]
+    assert chinese["id"] == english["id"] + 200_000_000_000
+    assert chinese["updated_at"] == english["updated_at"]
+    assert "恢复码" in chinese["body"]
+    assert chinese["html_url"].endswith(f"/zh-cn/articles/{chinese['id']}")
+    schema = next(found for found in SourceZendeskStub().discover(LOGGER, {}).streams if found.name == "articles")
+    for record in records:
+        Draft7Validator(schema.json_schema).validate(record)
+
+
+def test_translations_are_of_articles_and_tell_as_much() -> None:
+    """The same topics in every locale, in prose that is no stub, under a title of its own."""
+    assert {len(written.translations(locale)) for locale in written.LOCALES} == {12}
+    names = {article.name for article in written.articles()}
+    assert written.translations("de").keys() == written.translations("zh-cn").keys() <= names
+    for locale, least in (("de", 700), ("zh-cn", 250)):
+        bodies = [translation.body for translation in written.translations(locale).values()]
+        assert min(map(len, bodies)) > least
+        assert all("<p>" in body for body in bodies)
+        assert len({translation.title for translation in written.translations(locale).values()}) == 12
+
+
+@pytest.mark.parametrize("frequency", [1, 2, 7])
+def test_a_read_that_stops_between_an_article_and_its_translations_loses_none(frequency: int) -> None:
+    """They have one moment: a state between them stands before all of them."""
+    config: Record = {"locales": ["de", "zh-cn"], "state_frequency": frequency}
+    whole = {record["id"]: record for record in records_in(messages("articles", **config))}
+    read = messages("articles", **config)
+    for place, message in enumerate(read):
+        if message.type == Type.STATE and state_of(message):
+            before = applied({}, records_in(read[:place]))
+            rest = records_in(messages("articles", state_of(message), **config))
+            assert applied(before, rest) == whole
+
+
+def test_an_edited_article_outdates_its_translations() -> None:
+    state = last_state(messages("articles", locales=["de"]))
+    changes = records_in(messages("articles", state, day=40, locales=["de"]))
+    assert any(record["outdated"] for record in changes if record["locale"] == "de")
+
+
+def test_a_withdrawn_article_takes_its_translations_along() -> None:
+    """None of those that are translated is withdrawn as days go by: here one is."""
+    feed = Articles(World(Settings.from_config({"locales": ["zh-cn", "de"]})))
+    [version] = [version for version in feed.timeline.versions(1, -1, deletions=False) if version.index == 2]
+    gone = feed.records(replace(version, deleted=True))
+    assert [record["locale"] for record in gone] == ["zh-cn", "de", "en-us"]
+    assert all(record[DELETED] and "body" not in record for record in gone)
+    assert [record["id"] for record in gone] == [record["id"] for record in feed.records(version)]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from destination_milvus.config.embedding import LocalEmbedding, OpenAIEmbedding
+from destination_milvus.config.embedding import MINILM, MULTILINGUAL, LocalEmbedding, OpenAIEmbedding
 from destination_milvus.config.indexing import NoAuth, TokenAuth
 from destination_milvus.config.models import parse_config
 from destination_milvus.errors import ConfigError
 from source_zendesk_stub import phrases
 from source_zendesk_stub.world import organization_id
 from support_form.customers import DEMO_CUSTOMERS, customers
-from support_form.settings import LOCAL_MODEL, THRESHOLDS, Thresholds, read_settings
+from support_form.settings import THRESHOLDS, Thresholds, read_settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -27,7 +27,19 @@ def test_no_environment_is_the_demo() -> None:
     assert config.indexing.collection == "zendesk"
     assert isinstance(config.indexing.auth, NoAuth)
     assert isinstance(config.embedding, LocalEmbedding)
-    assert settings.thresholds == THRESHOLDS[LOCAL_MODEL]
+    assert settings.thresholds == THRESHOLDS[MINILM]
+
+
+def test_the_other_local_model_has_a_demo_of_its_own() -> None:
+    """A collection holds vectors of one model."""
+    settings = read_settings({"EMBEDDING_MODEL": MULTILINGUAL}, Path("/somewhere/.demo/milvus.db"))
+    config = settings.destination
+    assert config.indexing.host == f"/somewhere/.demo/{MULTILINGUAL}/milvus.db"
+    assert isinstance(config.embedding, LocalEmbedding)
+    assert config.embedding.model == settings.model == MULTILINGUAL
+    assert settings.thresholds == THRESHOLDS[MULTILINGUAL]
+    elsewhere = read_settings({"EMBEDDING_MODEL": MULTILINGUAL, "MILVUS_URL": "http://milvus.example:19530"})
+    assert elsewhere.destination.embedding == config.embedding
 
 
 def test_the_demo_is_looked_for_in_the_folder_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
