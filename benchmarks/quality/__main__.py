@@ -1,20 +1,21 @@
-"""`python -m benchmarks.quality [--variant WORDS ...]`: measure, print, and fill the tables of the documents."""
+"""`python -m benchmarks.quality [--part PART ...] [--variant WORDS ...]`: measure, print, fill tables of documents."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from benchmarks.quality import metrics, searching, sources
+from benchmarks.quality import languages, metrics, searching, sources
+from benchmarks.quality.languages import Row
 from benchmarks.quality.sources import Pair
 from benchmarks.quality.variants import READ_WHOLE, VARIANTS, Variant
 from benchmarks.quality.vectors import RememberedVectors, remembered
+from destination_milvus.config.embedding import MINILM, MULTILINGUAL
 from destination_milvus.documents.tokenizer import count_tokens
-from destination_milvus.embedding.local import DIMENSIONS
 from devtools import tables
 from devtools.environments import ROOT
 from devtools.openai_endpoint import serving
@@ -26,7 +27,15 @@ PACKAGES = ("pymilvus", "milvus-lite", "html-to-markdown")
 
 def main() -> int:
     """Run what was asked for."""
-    wanted = _arguments().variant
+    wanted = _arguments()
+    parts = wanted.part or list(PARTS)
+    for part in parts:
+        PARTS[part](wanted.variant)
+    return 0
+
+
+def _configurations(wanted: Sequence[str]) -> None:
+    """Configurations of the connector, on documentation in English."""
     variants = [variant for variant in VARIANTS if not wanted or any(words in variant.name for words in wanted)]
     if not variants:
         sys.exit(f"No variant is called so; there are: {'; '.join(variant.name for variant in VARIANTS)}.")
@@ -34,18 +43,50 @@ def main() -> int:
     terms = sources.terms(pairs)
     tables.fill(DOCUMENT, "corpus", _corpus(pairs, terms))
     lines = searching.source(pairs)
-    with (
-        remembered(searching.folder() / "vectors.db") as vectors,
-        serving(vectors.embed, dimensions=DIMENSIONS) as endpoint,
-    ):
-        questions = [(pair.question, pair.key) for pair in pairs]
-        sets = [_queries(labelled, pairs, vectors) for labelled in (questions, terms)]
-        for variant in variants:
-            for measured in searching.measured(variant, lines, sets, endpoint.embedding()):
-                _fill(variant, measured)
+    questions = [(pair.question, pair.key) for pair in pairs]
+    for model in dict.fromkeys(variant.model for variant in variants):
+        with (
+            remembered(searching.folder() / "vectors.db", model) as vectors,
+            serving(vectors.embed, dimensions=vectors.dimensions) as endpoint,
+        ):
+            sets = [_queries(labelled, pairs, vectors) for labelled in (questions, terms)]
+            for variant in variants:
+                if variant.model == model:
+                    for measured in searching.measured(variant, lines, sets, endpoint.embedding()):
+                        _fill(variant, measured)
+    _note_run(", ".join(wanted) or "configurations")
+
+
+def _languages(_wanted: Sequence[str]) -> None:
+    """Ten languages, both local models, in the language itself and across."""
+    by_language: dict[str, dict[str, Row]] = {}
+    for row in languages.rows():
+        name, own = languages.LANGUAGES[row.language], row.own
+        figures = [own["dense"], row.across, own["BM25"], own["hybrid, RRF"], own["hybrid, RRF 3:1"]]
+        cells = ["" if figure is None else f"{figure:.3f}" for figure in figures]
+        line = [name, row.model, row.analyzer, f"{row.documents}", f"{row.questions}", *cells]
+        print(tables.line(line), flush=True)
+        tables.fill(DOCUMENT, "languages", [line], key=3)
+        if row.analyzer == languages.STANDARD.name:
+            by_language.setdefault(name, {})[row.model] = row
+    short = [[name, *_overview(models)] for name, models in by_language.items()]
+    tables.fill(README, "languages", short)
+    _note_run("languages")
+
+
+def _overview(models: Mapping[str, Row]) -> list[str]:
+    """Both models by vectors, in the language and across; words; and both together with the multilingual one."""
+    english, other = models[MINILM], models[MULTILINGUAL]
+    figures = [english.own["dense"], other.own["dense"], other.across, other.own["BM25"], other.own["hybrid, RRF"]]
+    return [f"{figure:.2f}" for figure in figures]
+
+
+def _note_run(what: str) -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    tables.fill(DOCUMENT, "runs", [(", ".join(wanted) or "all", f"{datetime.now(timezone.utc):%Y-%m-%d}", packages)])
-    return 0
+    tables.fill(DOCUMENT, "runs", [(what, f"{datetime.now(timezone.utc):%Y-%m-%d}", packages)])
+
+
+PARTS: Mapping[str, Callable[[Sequence[str]], None]] = {"configurations": _configurations, "languages": _languages}
 
 
 def _queries(
@@ -82,7 +123,7 @@ def _fill(variant: Variant, measured: searching.Measured) -> None:
     row = [variant.name, measured.search, *_figures(questions.scores), *means, *size]
     print(tables.line(row), flush=True)
     tables.fill(DOCUMENT, "search", [row], key=2)
-    if variant.full_text:
+    if variant.full_text and variant.model == MINILM:
         figures = [*_figures(questions.scores), *_figures(terms.scores)]
         together = f"{metrics.mean_of(questions.scores, terms.scores):.3f}"
         chunks = f"{variant.processing['chunk_size']:,}"
@@ -95,7 +136,10 @@ def _figures(scores: metrics.Scores) -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--variant", action="append", default=[], help="only those with these words in their names")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
+    parser.add_argument(
+        "--variant", action="append", default=[], help="only configurations with these words in their names"
+    )
     return parser.parse_args()
 
 

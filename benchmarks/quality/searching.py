@@ -73,9 +73,13 @@ def source(pairs: Sequence[Pair]) -> list[str]:
 
 
 def measured(
-    variant: Variant, lines: Sequence[str], sets: Sequence[Sequence[Question]], embedding: Mapping[str, Any]
+    variant: Variant,
+    lines: Sequence[str],
+    sets: Sequence[Sequence[Question]],
+    embedding: Mapping[str, Any],
+    by_vectors: Sequence[Sequence[Question]] = (),
 ) -> Iterator[Measured]:
-    """Sync a variant and search it in each of its ways."""
+    """Sync a variant and search it in each of its ways; further sets of questions are asked by vectors alone."""
     database = folder() / f"{''.join(letter if letter.isalnum() else '_' for letter in variant.name)}.db"
     shutil.rmtree(database, ignore_errors=True)
     backend = Backend("lite", str(database))
@@ -92,7 +96,8 @@ def measured(
     ):
         count = reader.query("", ["count(*)"])[0]["count(*)"]
         for search in variant.searches:
-            yield Measured(search, [_ask(reader, search, queries) for queries in sets], count, megabytes)
+            asked = [*sets, *by_vectors] if search == "dense" else sets
+            yield Measured(search, [_ask(reader, search, queries) for queries in asked], count, megabytes)
 
 
 def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) ->
         backend,
         embedding=embedding,
         processing=variant.processing,
-        indexing={"collection": STREAM, "full_text_search": variant.full_text},
+        indexing={"collection": STREAM, "full_text_search": variant.full_text, **variant.indexing},
         # the model is one, and two cores serve it: more requests at once would only wait, up to the timeout
         advanced={"concurrency": 1},
     )
@@ -109,7 +114,7 @@ def _config(variant: Variant, backend: Backend, embedding: Mapping[str, Any]) ->
 def _ask(reader: Reader, search: Search, questions: Sequence[Question]) -> Asked:
     ranks = [_rank(reader, search, question) for question in questions]
     long = [rank for rank, question in zip(ranks, questions, strict=True) if question.long]
-    return Asked(metrics.scores(ranks), metrics.reciprocal_rank(long, 10))
+    return Asked(metrics.scores(ranks), metrics.reciprocal_rank(long, 10) if long else 0.0)
 
 
 def _rank(reader: Reader, search: Search, question: Question) -> int | None:

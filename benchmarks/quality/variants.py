@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from destination_milvus.config.embedding import MINILM, MULTILINGUAL, LocalModelName
 
 Search = Literal["dense", "BM25", "hybrid, RRF", "hybrid, RRF 3:1"]
 
@@ -33,6 +35,9 @@ class Variant:
     """Also of its database; unique."""
     processing: Mapping[str, Any]
     searches: tuple[Search, ...] = DENSE
+    model: LocalModelName = MINILM
+    indexing: Mapping[str, Any] = field(default_factory=dict)
+    """Options beside the collection and `full_text_search`."""
 
     @property
     def full_text(self) -> bool:
@@ -40,10 +45,13 @@ class Variant:
         return self.searches != DENSE
 
 
-def _chunks(size: int, overlap: int = 0, searches: tuple[Search, ...] = DENSE) -> Variant:
+def _chunks(
+    size: int, overlap: int = 0, searches: tuple[Search, ...] = DENSE, model: LocalModelName = MINILM
+) -> Variant:
     changes = {"chunk_size": size, "chunk_overlap": overlap}
     words = ", with full-text search" if searches != DENSE else ""
-    return Variant(f"chunks of {size}/{overlap}{words}", {**RECOMMENDED, **changes}, searches)
+    other = f", {model}" if model != MINILM else ""
+    return Variant(f"chunks of {size}/{overlap}{words}{other}", {**RECOMMENDED, **changes}, searches, model)
 
 
 def _small_chunks(name: str, **changes: Any) -> Variant:
@@ -69,4 +77,6 @@ VARIANTS = (
         "no title, not chunked", {**RECOMMENDED, "context_fields": [], "text_fields": ["body"], "chunk_size": 8191}
     ),
     Variant("nothing set but chunk_size: all fields, HTML, field names, 1000/0", {"chunk_size": 1000}),
+    _chunks(1000, searches=ALL, model=MULTILINGUAL),
+    _chunks(READ_WHOLE, searches=ALL, model=MULTILINGUAL),
 )

@@ -1,4 +1,4 @@
-"""The local model, which remembers: a text is embedded once, for all variants and runs.
+"""A local model, which remembers: a text is embedded once, for all variants and runs.
 
 The vectors are those of the connector's own `LocalEmbedder`, bit by bit.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from destination_milvus.config.embedding import LocalModelName
 from destination_milvus.embedding.local import LocalEmbedder
 from destination_milvus.model import Refusal, Vector
 
@@ -23,6 +24,11 @@ class RememberedVectors:
         self._file = file
         self._embedder = embedder
         self._file.execute("create table if not exists vectors (key blob primary key, vector blob) without rowid")
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector."""
+        return self._embedder.dimensions
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
         """One vector of length 1 a text."""
@@ -43,9 +49,9 @@ class RememberedVectors:
 
 
 @contextmanager
-def remembered(path: Path) -> Iterator[RememberedVectors]:
-    """The vectors of a file; the endpoint that asks for them has a thread for each connection, and asks one by one."""
-    embedder, file = LocalEmbedder(), sqlite3.connect(path, check_same_thread=False)
+def remembered(path: Path, model: LocalModelName) -> Iterator[RememberedVectors]:
+    """A model's vectors in a file; the endpoint that asks has a thread for each connection, and asks one by one."""
+    embedder, file = LocalEmbedder(model), sqlite3.connect(path, check_same_thread=False)
     try:
         yield RememberedVectors(file, embedder)
     finally:
