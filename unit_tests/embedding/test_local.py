@@ -133,7 +133,8 @@ def test_the_multilingual_model_reads_chunks_to_their_end(multilingual: LocalEmb
 def test_the_multilingual_model_takes_one_core_a_text(multilingual: LocalEmbedder) -> None:
     """Texts are what is done in parallel; a matrix shared among cores might be added up in another order."""
     embed(multilingual, TICKET)
-    pools = threadpoolctl.threadpool_info()
+    # of numpy: other libraries of this process, which tests before this one may have loaded, bring more
+    pools = [pool for pool in threadpoolctl.threadpool_info() if "numpy" in pool["filepath"]]
     assert {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"} == {1}
 
 
