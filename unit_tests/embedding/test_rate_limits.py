@@ -197,6 +197,8 @@ class Account:
         first = self.refused[0]
         begins = first + limit.reset(first) if isinstance(limit, Window) else first
         minutes = int((START + 60 * MINUTES - begins) // 60)
+        if not minutes:  # nothing was refused before the last one: all that came was served
+            return 1.0
         ends = begins + 60 * minutes
         used = sum(tokens if unit == "tokens" else 1 for moment, tokens in self.served if begins <= moment < ends)
         return used / (minutes * limit.per_minute)
