@@ -31,7 +31,7 @@ from destination_milvus.milvus import connection
 from destination_milvus.milvus.open import open_collection
 from destination_milvus.model import Change, Chunk, Upsert
 from destination_milvus.protocol.catalog import plan_streams
-from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.inbox import Inbox, blocks_of
 from destination_milvus.protocol.messages import Message, Record
 from devtools.openai_endpoint import vector
 
@@ -91,7 +91,7 @@ class Stages:
 
     def _messages(self) -> list[Message]:
         with self._source.open("rb") as stream:
-            inbox = Inbox(stream)
+            inbox = Inbox(blocks_of(stream))
             return [message for block in iter(lambda: inbox.next_block(60), None) for message in block]
 
     def _records(self) -> list[Record]:

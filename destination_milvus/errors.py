@@ -91,6 +91,14 @@ class BadRecord(DestinationError):
         """Of its stream in the collection: who refuses a record knows no more, and `Sync` adds the name."""
         self.key = key
 
+    def at(self, place: str) -> BadRecord:
+        """The error, with where the record stands in front; as it is where that is not known."""
+        if not place:
+            return self
+        placed = BadRecord(self.reason, stream=self.identifier, key=self.key)
+        placed.marked = placed.message = f"{place}: {self.message}"
+        return placed
+
 
 def shorten(value: str, limit: int = 80) -> str:
     """A value that came from a record, fit for a message: quoted, one line, at most `limit` characters."""

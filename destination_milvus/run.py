@@ -18,8 +18,9 @@ import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
+from destination_milvus.backfill.arguments import add_commands
 from destination_milvus.config.models import parse_config
 from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.config.specification import connector_specification
@@ -29,6 +30,8 @@ from destination_milvus.stopping import Stopped, leave_at_once, listen_to_signal
 
 if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
+
+    from destination_milvus.backfill.display import PlainOutput
 
 logger = logging.getLogger("airbyte")
 
@@ -52,6 +55,20 @@ LEVELS = {
 """Python's levels in the words of the protocol; INFO for all others."""
 
 
+FOR_PEOPLE = frozenset({"backfill"})
+"""Commands that no platform calls: they speak text on standard error."""
+
+
+class Messages(Protocol):
+    """Where messages go."""
+
+    redact: Callable[[str], str]
+    """Leaves the secrets out of what a user reads, once the configuration has told them."""
+
+    def message(self, message: Mapping[str, Json]) -> None:
+        """Write a message."""
+
+
 class Output:
     """Lines on standard output, whole and in order, from any thread."""
 
@@ -59,7 +76,7 @@ class Output:
         self._stream = stream
         self._lock = threading.Lock()
         self.redact: Callable[[str], str] = str
-        """Leaves the secrets out of what a user reads, once the configuration has told them."""
+        """As of `Messages`."""
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Write lines and flush them, all at once: each flush lets go of the GIL, and waits to get it back."""
@@ -78,7 +95,7 @@ class LogHandler(logging.Handler):
     Not by the CDK's formatter: it writes DEBUG lines that are no messages of the protocol, and no half characters.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Messages) -> None:
         super().__init__()
         self._output = output
 
@@ -91,11 +108,22 @@ class LogHandler(logging.Handler):
 def run() -> None:
     """Entry point of `destination-milvus`; exits with 0, or 1 after an error, 143 after SIGTERM, 130 after SIGINT."""
     _set_up_process()
-    output = Output(sys.stdout.buffer)
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments[0] in FOR_PEOPLE:
+        from destination_milvus.backfill.display import PlainOutput  # noqa: PLC0415 - platforms need none of it
+
+        plain = PlainOutput()
+        _carry_out(plain, lambda: _run_for_people(_arguments().parse_args(arguments), plain))
+    else:
+        output = Output(sys.stdout.buffer)
+        _carry_out(output, lambda: _run(_arguments().parse_args(arguments), output))
+
+
+def _carry_out(output: Messages, command: Callable[[], None]) -> None:
     _set_up_logging(output)
     try:
         listen_to_signals()
-        _run(_arguments().parse_args(sys.argv[1:] or ["--help"]), output)
+        command()
         leave_at_once()
         gc.freeze()  # else Python's last collection looks at all that was imported: 0.2 s
     except BrokenPipeError:
@@ -119,6 +147,7 @@ def _arguments() -> ArgumentParser:
     for command in (check, write):
         command.add_argument("--config", required=True, help="path of the configuration, a JSON file")
     write.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
+    add_commands(commands)
     return parser
 
 
@@ -126,12 +155,7 @@ def _run(arguments: Namespace, output: Output) -> None:
     if arguments.command == "spec":
         output.message({"type": "SPEC", "spec": connector_specification()})
         return
-    # imported here, and below: they and what they import would double the time of spec
-    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
-
-    set_on_retry_hooks([_log_retry])
-    raw = _json_file(arguments.config, "configuration")
-    output.redact = redaction(secrets_in(raw))
+    raw = _configuration(arguments, output)
     if arguments.command == "check":
         from destination_milvus.check import connection_status  # noqa: PLC0415
 
@@ -160,6 +184,24 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
+def _run_for_people(arguments: Namespace, output: PlainOutput) -> None:
+    config = parse_config(_configuration(arguments, output))
+    from destination_milvus.backfill.commands import backfill  # noqa: PLC0415 - as below
+
+    _collect_garbage()
+    backfill(arguments, config, _json_file(arguments.catalog, "catalog"), output)
+
+
+def _configuration(arguments: Namespace, output: Messages) -> Mapping[str, Json]:
+    # imported here, and where commands begin: they and what they import would double the time of spec
+    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
+
+    set_on_retry_hooks([_log_retry])
+    raw = _json_file(arguments.config, "configuration")
+    output.redact = redaction(secrets_in(raw))
+    return raw
+
+
 def _json_file(path: str, what: str) -> Mapping[str, Json]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -172,7 +214,7 @@ def _json_file(path: str, what: str) -> Mapping[str, Json]:
     return content
 
 
-def _set_up_logging(output: Output) -> None:
+def _set_up_logging(output: Messages) -> None:
     root = logging.getLogger()
     # libraries log what they work on: texts, keys, requests; some set a level of their own
     root.handlers = [logging.NullHandler()]
@@ -200,7 +242,7 @@ def _unexpected(error: Exception) -> InternalError:
     return wrapped
 
 
-def _fail(output: Output, error: DestinationError, exit_code: int) -> None:
+def _fail(output: Messages, error: DestinationError, exit_code: int) -> None:
     """Report an error and leave at once: workers may hang in calls to a server that does not answer."""
     try:
         logger.error(error.message)

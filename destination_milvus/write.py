@@ -16,21 +16,22 @@ from destination_milvus.documents.builder import DocumentBuilder
 from destination_milvus.documents.chunking import CHUNKER_VERSION, Chunker
 from destination_milvus.documents.partition import Partition
 from destination_milvus.documents.paths import FieldPath
-from destination_milvus.embedding import create_embedder
+from destination_milvus.embedding import MeteredEmbedder, create_embedder
 from destination_milvus.embedding.languages import watched
 from destination_milvus.fields import MAX_VARCHAR_BYTES, PARTITION
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.flow.change import VectorField
 from destination_milvus.flow.commit import Committer
+from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.sync import Sync
 from destination_milvus.milvus.address import described, require_milvus_lite
 from destination_milvus.milvus.columns import ColumnChoice, choose_columns, kinds_of
 from destination_milvus.milvus.connection import connect, held
 from destination_milvus.milvus.open import OpenCollection, open_collection
-from destination_milvus.model import Embedder, Json, WriteMode
+from destination_milvus.model import Embedder, Json
 from destination_milvus.precautions import require_cloud_safety, warn_of_long_chunks
 from destination_milvus.protocol.catalog import StreamName, StreamPlan, plan_streams, with_own_generation
-from destination_milvus.protocol.inbox import ByteStream, Inbox
+from destination_milvus.protocol.inbox import ByteStream, Inbox, blocks_of
 
 logger = logging.getLogger("airbyte.destination")
 
@@ -87,14 +88,42 @@ def _steps(
     require_cloud_safety(config)
     require_milvus_lite(config.indexing)
     plans = plan_streams(catalog)
-    with (
-        closing(Inbox(stream)) as inbox,  # reading begins while the rest is set up
-        closing(create_embedder(config.embedding, config.advanced)) as embedder,
-    ):
+    with closing(Inbox(blocks_of(stream))) as inbox:  # reading begins while the rest is set up
+        yield from sync_steps(config, catalog, plans, inbox, emit, limits=limits)
+
+
+def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
+    config: Config,
+    catalog: Mapping[str, Json],
+    plans: Mapping[StreamName, StreamPlan],
+    inbox: Inbox,
+    emit: Callable[[Sequence[bytes]], None],
+    *,
+    limits: BatchLimits | None = None,
+    watch: Callable[[Progress, MeteredEmbedder], None] = lambda _, __: None,
+    what: str = "Sync",
+) -> Iterator[None]:
+    """A sync of what an inbox holds, with a pause after every message and batch.
+
+    Args:
+        config: parsed, and looked at for what must not leave.
+        catalog: the configured catalog, as protocol JSON; its schemas decide about columns.
+        plans: of the streams that are synced.
+        inbox: their messages.
+        emit: takes states as soon as they are durable, as lines.
+        limits: of the batches; those of production by default.
+        watch: is given what counts, before the first record is taken.
+        what: the word for it in the summary.
+
+    Raises:
+        DestinationError: it did not complete; what was durable was emitted.
+    """
+    with closing(create_embedder(config.embedding, config.advanced)) as embedder:
         warn_of_long_chunks(config, embedder)
         with closing(connect(config.indexing)) as client:
             milvus = open_collection(client, config, embedder, _choice(config, catalog))
             sync = _sync(config, plans, milvus, embedder, emit, limits)
+            watch(sync.progress, embedder)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, described(config.indexing.host))
             if ready is not None:
@@ -102,7 +131,7 @@ def _steps(
             yield from sync.steps(inbox)
             milvus.load()  # a sync whose rows cannot be searched has not succeeded
         usage = embedder.usage
-    logger.info("Sync complete: %s.", sync.progress.sentence())
+    logger.info("%s complete: %s.", what, sync.progress.sentence())
     requests = f" in {usage.requests:,} requests" if usage.requests else ""
     logger.info("Embedded %s texts of %s tokens%s.", f"{usage.texts:,}", f"{usage.tokens:,}", requests)
 
@@ -132,14 +161,12 @@ def _sync(
     return Sync(
         plans,
         committer,
-        {name: _builder(config, name, plan, collection) for name, plan in plans.items()},
+        {name: document_builder(config, name, plan, collection) for name, plan in plans.items()},
         emit,
         limits=limits or _limits(config),
-        vector_field=_vector_field(config),
+        vector_field=vector_field(config),
         empty_streams=[
-            name
-            for name, plan in plans.items()
-            if plan.mode is WriteMode.DEDUP and not milvus.has_rows(plan.identifier)
+            name for name, plan in plans.items() if plan.finds_again and not milvus.has_rows(plan.identifier)
         ],
     )
 
@@ -174,13 +201,14 @@ def _choice(config: Config, catalog: Mapping[str, Json]) -> ColumnChoice:
     return choose_columns(config.indexing.indexed_metadata_fields, config.processing.sources, schemas)
 
 
-def _builder(config: Config, name: StreamName, plan: StreamPlan, collection: Collection) -> DocumentBuilder:
-    vector_field = _vector_field(config)
+def document_builder(config: Config, name: StreamName, plan: StreamPlan, collection: Collection) -> DocumentBuilder:
+    """What makes the documents of a stream, for a collection."""
+    brought = vector_field(config)
     builder = DocumentBuilder.configured(
         config.processing,
         reserved=collection.reserved,
         protected=plan.protected,
-        omitted=() if vector_field is None else (vector_field.path.path,),
+        omitted=() if brought is None else (brought.path.path,),
         columns=collection.columns,
         partition=_partition(config, name, collection),
     )
@@ -196,7 +224,8 @@ def _partition(config: Config, name: StreamName, collection: Collection) -> Part
     return Partition((name[1] or "") if config.indexing.partition_key == "namespace" else "")
 
 
-def _vector_field(config: Config) -> VectorField | None:
+def vector_field(config: Config) -> VectorField | None:
+    """Where records carry their own vectors, if they do."""
     if not isinstance(config.embedding, FromFieldEmbedding):
         return None
     return VectorField(FieldPath.parse(config.embedding.field_name), config.embedding.dimensions)

@@ -1,5 +1,6 @@
 """Who may import whom: the drawing of docs/architecture.md, kept by a test.
 
+    run → backfill → write
     run, destination → check, write → flow, milvus, embedding → documents, protocol → config
                                         → stopping, retries, collection, digests, fields, model, errors
 
@@ -43,8 +44,10 @@ MAY_IMPORT = {
     "precautions": "config embedding errors milvus",
     "check": "config embedding errors milvus model precautions",
     "write": "collection config digests documents embedding fields flow milvus model precautions protocol",
+    "backfill": "collection config digests documents embedding errors fields flow milvus model precautions protocol "
+    "write",
     "destination": "check config write",
-    "run": "check config errors model stopping write",
+    "run": "backfill check config errors model stopping write",
 }
 """Each line names lines above it only. Inside a room, modules import each other freely."""
 
@@ -63,6 +66,8 @@ OWNERS = {
     "tiktoken": {"documents"},
     "langchain_text_splitters": {"documents"},
     "html_to_markdown": {"documents"},
+    "pyarrow": {"backfill"},
+    "rich": {"backfill"},
 }
 """The rooms that may import a library, so that nothing else can grow used to it."""
 
@@ -82,6 +87,8 @@ UNNEEDED_BY_SPEC = [
     "numpy",
     "tiktoken",
     "stamina",
+    "rich",
+    "pyarrow",
     "destination_milvus.check",
     "destination_milvus.write",
 ]
@@ -171,9 +178,12 @@ def test_a_library_is_imported_where_it_belongs(library: str) -> None:
     assert importers == OWNERS[library]
 
 
-@pytest.mark.parametrize("late", ["pymilvus", "milvus_lite", *CLIENTS])
+LATE = ["pymilvus", "milvus_lite", "pyarrow", "rich", *CLIENTS]
+
+
+@pytest.mark.parametrize("late", LATE)
 def test_what_is_slow_to_import_is_imported_late(late: str) -> None:
-    """Half a second or more each, which nobody pays who does not use them: functions import them."""
+    """They cost seconds, or need not be installed: functions import them, of those who use them."""
     early = {name for path in FILES for name, is_early in imports(path) if is_early}
     assert not {name for name in early if f"{name}.".startswith(f"{late}.")}
 

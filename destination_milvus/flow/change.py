@@ -56,18 +56,23 @@ def change_of(
     Raises:
         BadRecord: the record lacks its key or its vector, or either is unusable or too large.
     """
-    record_id = _record_id(record.data, plan, builder.collection.record_id_bytes)
-    key = RecordKey(plan.identifier, record_id or random_id)
+    record_id = record_id_of(record.data, plan, builder.collection.record_id_bytes)
+    raw_id = record.raw_id if record_id is None and plan.knows_raw_ids else None
+    key = RecordKey(plan.identifier, record_id or raw_id or random_id)
     if record_id is not None and record.data.get(CDC_DELETED_AT):
         return Delete(key)
     if plan.generation is None:
         raise InternalError(f'Stream "{plan.identifier}" was read before its generation was known.')
     document = _document(record, builder, key, vector_field)
-    return Upsert(key, plan.generation, document, lookup=record_id is not None)
+    return Upsert(key, plan.generation, document, lookup=bool(record_id or raw_id))
 
 
-def _record_id(data: Mapping[str, Json], plan: StreamPlan, limit: int) -> str | None:
-    """Of the record; None where it has none, and need not have one."""
+def record_id_of(data: Mapping[str, Json], plan: StreamPlan, limit: int) -> str | None:
+    """What its key makes of a record's id, of so many bytes; None where it has none, and need not have one.
+
+    Raises:
+        BadRecord: the record lacks a part of its key, or the key is too large.
+    """
     if plan.mode is WriteMode.APPEND:
         return None
     values = [_at(data, path) for path in plan.primary_key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from destination_milvus.errors import BadRecord
@@ -31,6 +32,10 @@ class Progress:
     embedded: int = 0
     bad: int = 0
     swept: int = 0
+    beside: Callable[[], Iterable[str]] = tuple
+    """What else a line tells, a phrase each: how far the input is read, where that is known."""
+    seconds_between_lines: float = SECONDS_BETWEEN_LINES
+    """Infinite where something else shows the progress."""
     _last_line: float = field(default_factory=time.monotonic)
 
     def count(self, records: int, committed: Committed) -> None:
@@ -53,9 +58,9 @@ class Progress:
     def tick(self) -> None:
         """Write a line if the last one is old enough."""
         now = time.monotonic()
-        if now - self._last_line >= SECONDS_BETWEEN_LINES:
+        if now - self._last_line >= self.seconds_between_lines:
             self._last_line = now
-            logger.info("Progress: %s.", self.sentence())
+            logger.info("Progress: %s.", "; ".join([*self.beside(), self.sentence()]))
 
     def sentence(self) -> str:
         """The counts in words."""

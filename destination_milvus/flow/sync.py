@@ -23,7 +23,7 @@ from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.states import StateCounts
 from destination_milvus.flow.trial import Trial
 from destination_milvus.flow.window import Window
-from destination_milvus.model import VectorStore, WriteMode
+from destination_milvus.model import VectorStore
 from destination_milvus.protocol.catalog import StreamName, StreamPlan
 from destination_milvus.protocol.inbox import Inbox
 from destination_milvus.protocol.messages import Message, Record, State, acknowledged
@@ -140,9 +140,10 @@ class Sync:
         try:
             change = change_of(record, plan, self._builders[stream], self._random_id(), self._vector_field)
         except BadRecord as error:
+            placed = error.at(record.place)
             if not self._skips_bad_records:
-                raise
-            self._skip(stream, error)
+                raise placed from error
+            self._skip(stream, placed)
             self._counts.reject(stream)
             return
         self._counts.accept(stream)
@@ -224,7 +225,7 @@ class Sync:
                 continue
             if stream in self._empty_streams:
                 continue  # all that it has is of today
-            if plan.mode is WriteMode.DEDUP and stream in self._streams_with_skipped_records:
+            if plan.finds_again and stream in self._streams_with_skipped_records:
                 logger.warning(
                     'Stream "%s" is not swept of older records: those that were skipped may be searchable in an older '
                     "version, which would be lost. The next refresh without bad records sweeps it.",
@@ -233,7 +234,7 @@ class Sync:
                 continue
             logger.info('Sweeping records of older generations from stream "%s".', plan.identifier)
             self.progress.swept += self._store.sweep(
-                plan.identifier, plan.generation, plan.minimum_generation, keyed=plan.mode is WriteMode.DEDUP
+                plan.identifier, plan.generation, plan.minimum_generation, keyed=plan.finds_again
             )
 
     def _is_complete(self, stream: StreamName) -> bool:

@@ -38,6 +38,13 @@ class StreamPlan:
     awaits_complete: bool = False
     """Whether the stream is complete only once a status says so. A platform that counts generations sends COMPLETE for
     every stream when the source has ended well, and nothing at all when the source has failed."""
+    knows_raw_ids: bool = False
+    """Whether records without a key are known by the id that Airbyte gave each, which comes again with it."""
+
+    @property
+    def finds_again(self) -> bool:
+        """Whether a record that comes again is found by its identity."""
+        return self.mode is WriteMode.DEDUP or self.knows_raw_ids
 
 
 def plan_streams(catalog: Mapping[str, Json]) -> dict[StreamName, StreamPlan]:

@@ -1,4 +1,4 @@
-"""The reader thread: standard input → blocks of messages in a bounded queue.
+"""The reader thread: blocks of messages, as of standard input, in a bounded queue.
 
 Reading ahead lets parsing overlap with embedding and writing; the bound makes a slow Milvus slow the source down
 instead of filling the memory.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from destination_milvus.errors import DestinationError, InternalError, TransientError
@@ -32,8 +32,8 @@ class ByteStream(Protocol):
 class Inbox:
     """Messages as they arrive, read ahead by a thread of its own."""
 
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+    def __init__(self, blocks: Iterable[Sequence[Message]]) -> None:
+        self._source = blocks
         self._blocks: queue.Queue[Sequence[Message] | BaseException | None] = queue.Queue(QUEUED_BLOCKS)
         self._closed = False
         # daemon: a source that never closes its end must not keep a failed sync alive
@@ -61,23 +61,15 @@ class Inbox:
             self._blocks.get_nowait()
 
     def _read(self) -> None:
-        parsed: list[Message] = []
         try:
-            for number, line in _numbered_lines(self._stream):
+            for messages in self._source:
                 if self._closed:
                     return
-                if line is None:
-                    self._put(parsed)
-                    parsed = []
-                elif (message := parse_line(line, number)) is not None:
-                    parsed.append(message)
-            self._put(parsed)
+                self._put(messages)
             self._blocks.put(None)
         except DestinationError as error:
-            self._put(parsed)
             self._blocks.put(error)
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost: the main thread raises it
-            self._put(parsed)
             broken = InternalError(f"The input cannot be read ({type(error).__name__}).")
             broken.__cause__ = error
             self._blocks.put(broken)
@@ -85,6 +77,26 @@ class Inbox:
     def _put(self, messages: Sequence[Message]) -> None:
         if messages:
             self._blocks.put(messages)
+
+
+def blocks_of(stream: ByteStream) -> Iterator[Sequence[Message]]:
+    """The messages of a byte stream of protocol lines, a block for what each read brought.
+
+    Raises:
+        DestinationError: the input is broken; what came before was yielded.
+    """
+    parsed: list[Message] = []
+    try:
+        for number, line in _numbered_lines(stream):
+            if line is None:
+                yield parsed
+                parsed = []
+            elif (message := parse_line(line, number)) is not None:
+                parsed.append(message)
+    except Exception:
+        yield parsed
+        raise
+    yield parsed
 
 
 def _numbered_lines(stream: ByteStream) -> Iterator[tuple[int, bytes | None]]:

@@ -33,6 +33,10 @@ class Record:
     """What source and platform nulled or cut on the way (`meta.changes`)."""
     size: int = field(default=0, compare=False)
     """Bytes of its line."""
+    raw_id: str | None = None
+    """The id that Airbyte gave it when another destination wrote it to a file; messages have none."""
+    place: str = ""
+    """Where it stands, for an error about it: a file and a line; empty for messages of a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ def parse_line(line: bytes, number: int) -> Message | None:
         InternalError: the line is no JSON object, or a message without its parts. The error names the line's number
             and not its content, which may be anybody's data.
     """
-    if not line.strip():
-        return None
-    message = _loads(line, number)
+    return message_of(_loads(line, number), line, number) if line.strip() else None
+
+
+def message_of(loaded: Mapping[str, Json], line: bytes, number: int) -> Message | None:
+    """The message of an object, which stands in this line. Raises as `parse_line`."""
     try:
-        return _message(message, line)
+        return _message(loaded, line)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise InternalError(
             f"Line {number} of the input is not a valid Airbyte message: a required part is missing or of another "

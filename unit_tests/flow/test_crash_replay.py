@@ -32,7 +32,7 @@ from destination_milvus.flow.commit import Committer
 from destination_milvus.flow.sync import Sync
 from destination_milvus.model import PENDING, Change, Delete, Document, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol.catalog import StreamName, StreamPlan
-from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.inbox import Inbox, blocks_of
 from unit_tests.fakes import (
     COLLECTION,
     LITE_COLLECTION,
@@ -539,7 +539,7 @@ class ThreadedHistory(History):
             empty_streams=[name for name in names if not any(key.stream == name[0] for key in store.records())],
         )
         try:
-            sync.run(Inbox(as_input(log, start, plan.states)))
+            sync.run(Inbox(blocks_of(as_input(log, start, plan.states))))
         except (Crash, DestinationError):
             store.kill()
         return emitted
@@ -660,7 +660,7 @@ class ChangingHistory:
             lambda _: None,
             limits=BatchLimits(records=2, batches_in_flight=2),
         )
-        sync.run(Inbox(era.input()))
+        sync.run(Inbox(blocks_of(era.input())))
 
     def complete_records(self) -> dict[RecordKey, list[str]]:
         """Texts of the records whose head vouches for them."""

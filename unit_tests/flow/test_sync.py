@@ -25,7 +25,7 @@ from destination_milvus.flow.sync import Sync
 from destination_milvus.flow.window import Window
 from destination_milvus.model import Change, Delete, Document, Head, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol.catalog import StreamName, StreamPlan
-from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.inbox import Inbox, blocks_of
 from destination_milvus.protocol.messages import Message, State, parse_line
 from unit_tests.fakes import COLLECTION, BarChunker, CountingEmbedder, Crash, FakeStore, Fault, texts_of
 
@@ -327,7 +327,7 @@ class Run:
 
     def of(self, *messages: dict[str, Any], end: bytes = b"") -> Run:
         """Run it over these messages."""
-        self.sync.run(Inbox(io.BytesIO(as_lines(messages) + end)))
+        self.sync.run(Inbox(blocks_of(io.BytesIO(as_lines(messages) + end))))
         return self
 
     def fails(self, kind: type[BaseException], words: str | None, *messages: dict[str, Any], end: bytes = b"") -> Run:
@@ -406,7 +406,7 @@ class SlowSource:
 @contextmanager
 def slowly(run: Run) -> Iterator[SlowSource]:
     source = SlowSource()
-    thread = threading.Thread(target=run.sync.run, args=(Inbox(source),))
+    thread = threading.Thread(target=run.sync.run, args=(Inbox(blocks_of(source)),))
     thread.start()
     try:
         yield source
@@ -516,7 +516,7 @@ def test_what_was_durable_before_a_failed_batch_is_acknowledged_although_the_inp
             return next(self.blocks)()
 
     with pytest.raises(InternalError, match="Line 9"):
-        run.sync.run(Inbox(Input()))
+        run.sync.run(Inbox(blocks_of(Input())))
     assert run.states == [1]
     assert run.stored.keys() == {"s_1", "s_2"}
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from destination_milvus.errors import DestinationError, InternalError, TransientError
-from destination_milvus.protocol.inbox import BLOCK_BYTES, QUEUED_BLOCKS, Inbox
+from destination_milvus.protocol.inbox import BLOCK_BYTES, QUEUED_BLOCKS, Inbox, blocks_of
 from destination_milvus.protocol.messages import Message, Record
 
 PATIENCE = 10.0
@@ -80,7 +80,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_messages_arrive_in_blocks_as_they_are_written(pipe: Pipe) -> None:
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     pipe.write(line(1) + line(2))
     first = inbox.next_block(PATIENCE)
     assert first is not None
@@ -94,14 +94,14 @@ def test_messages_arrive_in_blocks_as_they_are_written(pipe: Pipe) -> None:
 
 
 def test_nothing_within_the_time_is_an_empty_block_and_not_the_end(pipe: Pipe) -> None:
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     assert inbox.next_block(0.01) == ()
     pipe.end()
     assert inbox.next_block(PATIENCE) is None
 
 
 def test_half_a_line_waits_for_its_other_half(pipe: Pipe) -> None:
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     whole = line(1)
     pipe.write(whole[:20])
     assert inbox.next_block(0.05) == ()
@@ -118,7 +118,7 @@ def test_lines_of_any_size_come_whole_and_in_order(pipe: Pipe) -> None:
             pipe.write(line(number, size))
         pipe.end()
 
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     pipe.in_background(source)
     messages = drained(inbox)
     assert ids(messages) == list(range(len(sizes)))
@@ -126,39 +126,39 @@ def test_lines_of_any_size_come_whole_and_in_order(pipe: Pipe) -> None:
 
 
 def test_a_last_line_without_a_line_break_counts_when_it_is_whole() -> None:
-    assert ids(drained(Inbox(io.BytesIO(line(1) + line(2).strip())))) == [1, 2]
+    assert ids(drained(Inbox(blocks_of(io.BytesIO(line(1) + line(2).strip()))))) == [1, 2]
 
 
 @pytest.mark.parametrize("end", [-3, -10, 30])
 def test_a_last_line_that_was_cut_off_is_transient_and_comes_after_what_was_whole(end: int) -> None:
     """Also where it was cut behind an inner brace."""
-    inbox = Inbox(io.BytesIO(line(1) + line(2)[:end]))
+    inbox = Inbox(blocks_of(io.BytesIO(line(1) + line(2)[:end])))
     assert ids(until_failure(inbox, TransientError, "ended in the middle of line 2")) == [1]
 
 
 def test_a_last_line_cut_behind_an_inner_brace_is_not_taken_for_whole() -> None:
     cut = b'{"type":"RECORD","record":{"data":{}'
-    inbox = Inbox(io.BytesIO(line(1) + cut))
+    inbox = Inbox(blocks_of(io.BytesIO(line(1) + cut)))
     assert ids(until_failure(inbox, TransientError, "line 2")) == [1]
 
 
 def test_a_last_line_of_braces_without_end_is_cut_off_too() -> None:
-    inbox = Inbox(io.BytesIO(b"[" * 100_000))
+    inbox = Inbox(blocks_of(io.BytesIO(b"[" * 100_000)))
     until_failure(inbox, TransientError, "line 1")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\n\n  \n", b"   "])
 def test_an_input_of_nothing_ends_at_once(content: bytes) -> None:
-    assert drained(Inbox(io.BytesIO(content))) == []
+    assert drained(Inbox(blocks_of(io.BytesIO(content)))) == []
 
 
 def test_blank_lines_count_in_the_number_that_an_error_names() -> None:
-    inbox = Inbox(io.BytesIO(b"\n\n" + line(1) + b"garbage\n" + line(2)))
+    inbox = Inbox(blocks_of(io.BytesIO(b"\n\n" + line(1) + b"garbage\n" + line(2))))
     assert ids(until_failure(inbox, InternalError, "^Line 4 of the input")) == [1]
 
 
 def test_an_error_arrives_after_the_messages_before_it_and_nothing_after(pipe: Pipe) -> None:
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     pipe.write(line(1) + line(2) + b'{"type":"RECORD"}\n' + line(3))
     pipe.end()
     assert ids(until_failure(inbox, InternalError, "Line 3 of the input is not a valid Airbyte message")) == [1, 2]
@@ -179,7 +179,7 @@ class Broken(io.RawIOBase):
 
 
 def test_an_input_that_cannot_be_read_is_an_error_of_the_main_thread() -> None:
-    inbox = Inbox(Broken())
+    inbox = Inbox(blocks_of(Broken()))
     assert ids(until_failure(inbox, InternalError, r"cannot be read \(OSError\)")) == [1]
 
 
@@ -194,7 +194,7 @@ def test_a_slow_destination_slows_the_source_down(pipe: Pipe) -> None:
             written.append(number)
         pipe.end()
 
-    inbox = Inbox(pipe.input)  # type: ignore[arg-type]
+    inbox = Inbox(blocks_of(pipe.input))  # type: ignore[arg-type]
     pipe.in_background(source)
     settled(written)
     assert len(written) <= QUEUED_BLOCKS + 4
@@ -218,7 +218,7 @@ def test_a_closed_inbox_reads_no_more() -> None:
         def read1(self, _size: int, /) -> bytes:
             return line(next(taken))
 
-    inbox = Inbox(Endless())
+    inbox = Inbox(blocks_of(Endless()))
     assert inbox.next_block(5)
     inbox.close()
     inbox._thread.join(5)

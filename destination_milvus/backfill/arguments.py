@@ -1,0 +1,61 @@
+"""What the commands for people take, and how they explain themselves. Nothing is imported that costs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from typing import TypeAlias
+
+Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
+
+BACKFILL = """\
+Load files into the collection, as a sync of the same records would: the first load of millions of records, from what
+another destination of Airbyte has left in object storage or on this machine. The next sync goes on from there.
+
+Files may hold, gzip or not:
+  JSON lines   of Airbyte's S3, GCS, Azure Blob and Local JSON destinations, flattened or not
+  messages     as a source prints them: source read ... > messages.jsonl
+  Parquet      with a column for each field
+
+The newest version of a key wins, and deletions delete. Stopped or killed, the same command goes on: what is stored
+already is found unchanged and costs nothing."""
+
+BACKFILL_EXAMPLES = """\
+examples:
+  destination-milvus backfill --config config.json --catalog catalog.json --input 's3://lake/public/tickets/*.jsonl.gz'
+  destination-milvus backfill --config config.json --catalog catalog.json --stream tickets --input export/ --dry-run
+
+exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
+
+
+def add_commands(commands: Commands) -> None:
+    """Add them to the console's."""
+    backfill = commands.add_parser(
+        "backfill",
+        help="load files that another destination has left, as a sync of their records would",
+        description=BACKFILL,
+        epilog=BACKFILL_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    backfill.add_argument("--config", required=True, help="path of the destination's configuration, a JSON file")
+    backfill.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
+    backfill.add_argument(
+        "--input",
+        required=True,
+        action="append",
+        metavar="PATTERN",
+        help="files, a folder or a pattern (* and **), on this machine or s3://, gs://, abfs://; may be repeated",
+    )
+    backfill.add_argument(
+        "--stream", help="the stream that the files are of; else the folder that is named like one says so"
+    )
+    backfill.add_argument(
+        "--generation",
+        type=int,
+        metavar="N",
+        help="generation_id of the connection that will go on from here, if the catalog's is another connection's",
+    )
+    backfill.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read everything, count it and what it would cost; embed and write nothing",
+    )

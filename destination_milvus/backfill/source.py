@@ -1,0 +1,183 @@
+"""Input files → the messages that a sync takes: those a source would have sent, of each record the newest version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from destination_milvus.backfill import inputs
+from destination_milvus.backfill.forms import FIRST, Order, Stored
+from destination_milvus.backfill.inputs import InputFile, Line
+from destination_milvus.backfill.newest import NewestVersions, Version
+from destination_milvus.backfill.survey import Part, Survey, message, stored_record
+from destination_milvus.errors import BadRecord, ConfigError, DestinationError
+from destination_milvus.fields import MAX_VARCHAR_BYTES
+from destination_milvus.flow.change import record_id_of
+from destination_milvus.model import WriteMode
+from destination_milvus.protocol.catalog import StreamName
+from destination_milvus.protocol.messages import Message, Record, StreamStatus
+
+BLOCK_BYTES = 64 * 1024
+"""As of the blocks that are read of a pipe: a queue holds some of them."""
+
+
+@dataclass
+class Reading:
+    """How far the input is read; written by one thread and read by others."""
+
+    bytes: int = 0
+    """Of the files, as they are stored."""
+    records: int = 0
+    """That were handed on."""
+    superseded: int = 0
+    """Of generations that a newer one replaces."""
+    older: int = 0
+    """Versions of which the input has a newer one."""
+    passed_over: int = 0
+    """Messages of streams that were not asked for."""
+
+
+class Placed(NamedTuple):
+    """A record of the input, and where it stands in the order of versions."""
+
+    record: Record
+    order: Order
+    file: int
+    line: int
+
+
+class Source:
+    """The messages of files. The newest versions are found first, then everything is read."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+        self.finding = Reading()
+        """Of `find_newest`."""
+        self.reading = Reading()
+        """Of `blocks`."""
+        self._deduplicated = {name for name, plan in survey.plans.items() if plan.mode is WriteMode.DEDUP}
+        self._newest: NewestVersions | None = None
+        self._statuses: dict[StreamName, str] = {}
+
+    def find_newest(self) -> None:
+        """Find out which version of each record is the newest one, where streams deduplicate.
+
+        Raises:
+            DestinationError: a file cannot be read to its end, or holds something else, or the disk is full.
+        """
+        if not self._deduplicated:
+            return
+        self._newest = NewestVersions()
+        placed = self._placed(self.finding, self._deduplicated)
+        self._newest.add(version for each in placed if (version := self._version(each)) is not None)
+
+    def blocks(self) -> Iterator[Sequence[Message]]:
+        """All messages, in order, in blocks; at the end each stream is said to be complete.
+
+        Raises:
+            DestinationError: a file cannot be read to its end, or holds something else. What came before was yielded.
+        """
+        block: list[Message] = []
+        size = 0
+        try:
+            for placed in self._placed(self.reading, self.survey.plans.keys()):
+                if not self._is_newest(placed):
+                    self.reading.older += 1
+                    continue
+                self.reading.records += 1
+                block.append(placed.record)
+                size += placed.record.size
+                if size >= BLOCK_BYTES:
+                    yield block
+                    block, size = [], 0
+        except DestinationError:
+            yield block
+            raise
+        # a source that says where a stream begins says where it ends, too, unless it fails
+        ends = [StreamStatus(*name, self._statuses.get(name, "COMPLETE")) for name in self.survey.plans]
+        yield [*block, *ends]
+
+    def close(self) -> None:
+        """Remove what is on disk."""
+        if self._newest is not None:
+            self._newest.close()
+
+    def _is_newest(self, placed: Placed) -> bool:
+        version = self._version(placed)
+        return self._newest is None or version is None or self._newest.is_newest(version)
+
+    def _version(self, placed: Placed) -> Version | None:
+        """None for a record without a key, of which nothing is older or newer: it is stored for itself, or is bad."""
+        stream = (placed.record.name, placed.record.namespace)
+        plan = self.survey.plans.get(stream)
+        if plan is None or stream not in self._deduplicated:
+            return None
+        with suppress(BadRecord):  # told where it is to be stored
+            record_id = record_id_of(placed.record.data, plan, MAX_VARCHAR_BYTES)
+            if record_id is not None:
+                return Version(plan.identifier, record_id, placed.order, placed.file, placed.line)
+        return None
+
+    def _placed(self, reading: Reading, streams: AbstractSet[StreamName]) -> Iterator[Placed]:
+        """The records that count, of some streams at least."""
+
+        def count(read: int) -> None:
+            reading.bytes += read
+
+        for number, part in enumerate(self.survey.parts):
+            if part.stream is not None and part.stream not in streams:
+                reading.bytes += part.file.size
+                continue
+            for line in inputs.lines(part.file, count):
+                record = self._message(part.file, line, reading) if part.stream is None else None
+                order = FIRST
+                if part.stream is not None:
+                    found = stored_record(part.file, line)
+                    order = found.order
+                    record = None if self._is_superseded(part, line, found, reading) else _record(part, line, found)
+                if record is not None:
+                    yield Placed(record, order, number, line.number)
+
+    def _message(self, file: InputFile, line: Line, reading: Reading) -> Record | None:
+        found = message(file, line)
+        if not isinstance(found, Record | StreamStatus):
+            return None  # states are between source and platform
+        if self.survey.is_narrowed and (found.name, found.namespace) not in self.survey.plans:
+            reading.passed_over += isinstance(found, Record)
+            return None
+        if isinstance(found, StreamStatus):
+            self._statuses[found.name, found.namespace] = found.status
+            return None
+        return replace(found, place=file.place(line.number))
+
+    def _is_superseded(self, part: Part, line: Line, found: Stored, reading: Reading) -> bool:
+        assert part.stream is not None  # noqa: S101 - only messages name theirs themselves
+        generation = found.generation or 0
+        most = self.survey.most.get(part.stream)
+        if most is not None and generation > most:
+            raise ConfigError(
+                f"{part.file.place(line.number)}, is of generation {generation}, and no file of its stream begins with "
+                "one that new: generations are mixed inside files. Set generation_id and minimum_generation_id of the "
+                "stream in the catalog to the one that counts."
+            )
+        is_superseded = generation < self.survey.least.get(part.stream, generation)
+        reading.superseded += is_superseded
+        return is_superseded
+
+
+def _record(part: Part, line: Line, found: Stored) -> Record:
+    assert part.stream is not None  # noqa: S101 - as above
+    name, namespace = part.stream
+    return Record(
+        name=name,
+        namespace=namespace,
+        data=found.data,
+        emitted_at=found.extracted_at,
+        changes=found.changes,
+        size=line.size,
+        raw_id=found.raw_id,
+        place=part.file.place(line.number),
+    )
