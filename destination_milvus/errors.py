@@ -83,21 +83,18 @@ class BadRecord(DestinationError):
 
     failure_type: FailureType = "config_error"  # the platform need not retry: the record stays what it is
 
-    def __init__(self, reason: str, *, stream: str, key: str | None = None) -> None:
+    def __init__(self, reason: str, *, stream: str, key: str | None = None, place: str = "") -> None:
         which = f"record {shorten(key)}" if key is not None else "a record without a key"
-        super().__init__(f'Stream "{stream}", {which}: {reason}.')
+        where = f"{place}: " if place else ""
+        super().__init__(f'{where}Stream "{stream}", {which}: {reason}.')
         self.reason = reason
         self.identifier = stream
         """Of its stream in the collection: who refuses a record knows no more, and `Sync` adds the name."""
         self.key = key
 
     def at(self, place: str) -> BadRecord:
-        """The error, with where the record stands in front; as it is where that is not known."""
-        if not place:
-            return self
-        placed = BadRecord(self.reason, stream=self.identifier, key=self.key)
-        placed.marked = placed.message = f"{place}: {self.message}"
-        return placed
+        """The error, with where the record stands in front, where that is known."""
+        return BadRecord(self.reason, stream=self.identifier, key=self.key, place=place)
 
 
 def shorten(value: str, limit: int = 80) -> str:

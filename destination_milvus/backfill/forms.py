@@ -74,8 +74,13 @@ FIRST = Order(-1, "", -(2**63))
 
 
 def is_message(loaded: Mapping[str, Json]) -> bool:
-    """Whether an object is a message of the protocol."""
-    return loaded.get("type") in MESSAGE_TYPES and not any(name.startswith(PREFIX) for name in loaded)
+    """Whether an object is a message of the protocol, of a type that is known: records may have a `type`, too."""
+    return loaded.get("type") in MESSAGE_TYPES and is_of_a_source(loaded)
+
+
+def is_of_a_source(loaded: Mapping[str, Json]) -> bool:
+    """Whether an object may stand among messages: the protocol grows, and what is unknown is passed over."""
+    return "type" in loaded and not any(name.startswith(PREFIX) for name in loaded)
 
 
 def stored(loaded: Mapping[str, Json], *, is_row: bool = False) -> Stored:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from destination_milvus.backfill import inputs
-from destination_milvus.backfill.forms import FIRST, Order, Stored, Wrong, is_message, stored
+from destination_milvus.backfill.forms import FIRST, Order, Stored, Wrong, is_message, is_of_a_source, stored
 from destination_milvus.backfill.inputs import InputFile, Line
 from destination_milvus.backfill.patterns import chosen_stream, stream_of
 from destination_milvus.errors import ConfigError, InternalError
@@ -118,7 +118,7 @@ def message(file: InputFile, line: Line) -> Message | None:
         ConfigError: the line holds none.
     """
     try:
-        if is_message(line.loaded):
+        if is_of_a_source(line.loaded):
             return message_of(line.loaded, line.text, line.number)
     except InternalError:
         pass
