@@ -21,7 +21,7 @@ export UV_COMPILE_BYTECODE ?= 1
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills lint types format spec options lock clean
+.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills backfill-kills lint types format spec options lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -102,6 +102,9 @@ lock: $(STAMP)  ## Renew requirements.lock after a change in a `pyproject.toml`;
 
 kills: $(STAMP)  ## Kill syncs at any moment, and look what is left; ARGS="--backend server --kills 100"
 	$(BIN)/python -m devtools.real_kills $(ARGS)
+
+backfill-kills: $(STAMP)  ## The same with backfills; ARGS="--backend server --kills 100"
+	@$(BIN)/python -m devtools.backfill_kills $(ARGS)
 
 clean:  ## Remove what the other commands made
 	rm -rf .venv .milvus-server .demo .bench .readers .acceptance .image .release .drivers dist

@@ -62,6 +62,9 @@ FOR_PEOPLE = frozenset({"backfill"})
 class Messages(Protocol):
     """Where messages go."""
 
+    after_a_stop: str
+    """What is to be said once a sync was stopped."""
+
     redact: Callable[[str], str]
     """Leaves the secrets out of what a user reads, once the configuration has told them."""
 
@@ -71,6 +74,8 @@ class Messages(Protocol):
 
 class Output:
     """Lines on standard output, whole and in order, from any thread."""
+
+    after_a_stop = "What was durable is acknowledged."
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -132,7 +137,7 @@ def _carry_out(output: Messages, command: Callable[[], None]) -> None:
     except DestinationError as error:
         _fail(output, error, 1)
     except Stopped as stopped:
-        sentence = f"The sync was stopped from outside ({stopped.signal.name}). What was durable is acknowledged."
+        sentence = f"The sync was stopped from outside ({stopped.signal.name}). {output.after_a_stop}"
         _fail(output, TransientError(sentence), 128 + stopped.signal)
     except Exception as error:  # noqa: BLE001 - the last line of defence: nothing may reach the user as a traceback
         _fail(output, _unexpected(error), 1)

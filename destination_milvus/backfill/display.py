@@ -22,6 +22,8 @@ PREFIXES = {"WARN": "Warning: ", "ERROR": "Error: ", "FATAL": "Error: "}
 class PlainOutput:
     """What the log says, on standard error, as text; in the place of the protocol's messages."""
 
+    after_a_stop = "What is stored stays. The same command goes on from there."
+
     def __init__(self) -> None:
         self.redact: Callable[[str], str] = str
         """Leaves the secrets out, once the configuration has told them."""

@@ -168,8 +168,9 @@ def _storage_errors(path: str) -> Iterator[None]:
         text = str(error)
         if any(word.lower() in text.lower() for word in _CREDENTIALS):
             raise ConfigError(
-                f"{path} may not be read: the credentials are missing or wrong. They are taken from where each cloud's "
-                "own tools take them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE for S3, "
+                f"{path} may not be read: the credentials are missing or wrong, or lack the right to list and read it. "
+                "They are taken from where each cloud's own tools take them: AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY or AWS_PROFILE for S3, "
                 "GOOGLE_APPLICATION_CREDENTIALS for GCS, az login or AZURE_STORAGE_… for Azure."
             ) from error
         if any(word in text for word in _ABSENT) or isinstance(error, FileNotFoundError):
