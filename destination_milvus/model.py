@@ -82,6 +82,9 @@ class Upsert:
     """False where no earlier version can exist: append, with its fresh random ids."""
     known_absent: bool = False
     """True where it is known without a look that nothing of the record is stored."""
+    fingerprint: str = ""
+    """Of the version, where it is not made of the document: of rows that come from another collection, which is not
+    known to be any version of the source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,17 @@ class Embedder(Protocol):
             ConfigError: the account, the key, the model or the quota stands in the way.
             TransientError: the endpoint failed until the deadline for retries.
         """
+
+
+class Splitter(Protocol):
+    """Divides documents. Called from several threads at once."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Most UTF-8 bytes of a chunk."""
+
+    def split(self, document: Document) -> list[str]:
+        """The texts to embed, in the order of the document; none where it has no text but whitespace."""
 
 
 class VectorStore(Protocol):

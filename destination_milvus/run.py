@@ -55,7 +55,7 @@ LEVELS = {
 """Python's levels in the words of the protocol; INFO for all others."""
 
 
-FOR_PEOPLE = frozenset({"backfill"})
+FOR_PEOPLE = frozenset({"backfill", "reembed"})
 """Commands that no platform calls: they speak text on standard error."""
 
 
@@ -191,10 +191,16 @@ def _collect_garbage() -> None:
 
 def _run_for_people(arguments: Namespace, output: PlainOutput) -> None:
     config = parse_config(_configuration(arguments, output))
+    catalog = {} if arguments.catalog is None else _json_file(arguments.catalog, "catalog")
+    _collect_garbage()  # a long job: how it starts makes no difference
+    if arguments.command == "reembed":
+        from destination_milvus.backfill.model_change import reembed  # noqa: PLC0415 - as below
+
+        reembed(arguments, config, catalog, output)
+        return
     from destination_milvus.backfill.commands import backfill  # noqa: PLC0415 - as below
 
-    _collect_garbage()
-    backfill(arguments, config, _json_file(arguments.catalog, "catalog"), output)
+    backfill(arguments, config, catalog, output)
 
 
 def _configuration(arguments: Namespace, output: Messages) -> Mapping[str, Json]:

@@ -121,7 +121,7 @@ def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
     with closing(create_embedder(config.embedding, config.advanced)) as embedder:
         warn_of_long_chunks(config, embedder)
         with closing(connect(config.indexing)) as client:
-            milvus = open_collection(client, config, embedder, _choice(config, catalog))
+            milvus = open_collection(client, config, embedder, column_choice(config, catalog))
             sync = _sync(config, plans, milvus, embedder, emit, limits)
             watch(sync.progress, embedder)
             names = ", ".join(plan.identifier for plan in plans.values())
@@ -163,7 +163,7 @@ def _sync(
         committer,
         {name: document_builder(config, name, plan, collection) for name, plan in plans.items()},
         emit,
-        limits=limits or _limits(config),
+        limits=limits or batch_limits(config),
         vector_field=vector_field(config),
         empty_streams=[
             name for name, plan in plans.items() if plan.finds_again and not milvus.has_rows(plan.identifier)
@@ -171,7 +171,7 @@ def _sync(
     )
 
 
-def _limits(config: Config) -> BatchLimits:
+def batch_limits(config: Config) -> BatchLimits:
     """Those of production; where chunks are small, a batch holds fewer texts: their vectors would fill the memory."""
     return BatchLimits(
         text_characters=min(BatchLimits().text_characters, CHUNKS_A_BATCH * 4 * config.processing.chunk_size),
@@ -188,7 +188,7 @@ def _row_format(config: Config, embedder: Embedder, collection: Collection) -> s
     return digests.row_format(*parts)
 
 
-def _choice(config: Config, catalog: Mapping[str, Json]) -> ColumnChoice:
+def column_choice(config: Config, catalog: Mapping[str, Json]) -> ColumnChoice:
     """Typed columns for a new collection, from the schemas of the catalog's streams."""
     schemas = [configured["stream"].get("json_schema") for configured in catalog.get("streams") or []]
     partition = config.indexing.partition_field

@@ -27,6 +27,24 @@ examples:
 exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
 
 
+REEMBED = """\
+Write the records of a collection into another one, with the vectors of another model: without the source, while the old
+collection goes on serving searches. The configuration names the new model and the new collection, on the same Milvus.
+
+Texts are read from the old collection, and embedded as they were divided. Stopped or killed, the same command goes on;
+run again after a sync into the old collection, it embeds what has changed since. Collections of Airbyte's own
+connector are a source like any other."""
+
+REEMBED_EXAMPLES = """\
+example: a new model without a pause
+  destination-milvus reembed --config new.json --from zendesk            may take hours
+  (let the next sync into the old collection finish, then pause the connection)
+  destination-milvus reembed --config new.json --from zendesk --alias help    takes seconds, and switches
+  (the connection gets the new model and the new collection, and goes on)
+
+exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
+
+
 def add_commands(commands: Commands) -> None:
     """Add them to the console's."""
     backfill = commands.add_parser(
@@ -58,4 +76,21 @@ def add_commands(commands: Commands) -> None:
         "--dry-run",
         action="store_true",
         help="read everything, count it and what it would cost; embed and write nothing",
+    )
+    reembed = commands.add_parser(
+        "reembed",
+        help="write the records of a collection into another one, with the vectors of another model",
+        description=REEMBED,
+        epilog=REEMBED_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    reembed.add_argument("--config", required=True, help="path of the new configuration, a JSON file")
+    reembed.add_argument(
+        "--from", required=True, dest="source", metavar="COLLECTION", help="the collection to read, on the same Milvus"
+    )
+    reembed.add_argument("--alias", help="let this alias name the new collection, once it is complete")
+    reembed.add_argument(
+        "--catalog",
+        help="path of the configured catalog: its schemas give indexing.indexed_metadata_fields their types, where the "
+        "old collection has no such columns",
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from destination_milvus import digests
-from destination_milvus.documents.chunking import Chunker
 from destination_milvus.errors import BadRecord
 from destination_milvus.fields import truncated
 from destination_milvus.flow.recent_vectors import RecentVectors
@@ -22,6 +21,7 @@ from destination_milvus.model import (
     Plan,
     RecordKey,
     Refusal,
+    Splitter,
     Vector,
     VectorStore,
 )
@@ -65,7 +65,7 @@ class Committer:
 
     store: VectorStore
     embedder: Embedder
-    chunker: Chunker
+    chunker: Splitter
     row_format: str
     skip_bad_records: bool
     recent: RecentVectors = field(default_factory=RecentVectors)

@@ -50,7 +50,7 @@ def triage(changes: Iterable[Change], heads: Mapping[RecordKey, Head], row_forma
         if isinstance(change, Delete):
             deletes.append(change.key)
             continue
-        fingerprint = digests.fingerprint(change.document, change.generation, row_format)
+        fingerprint = change.fingerprint or digests.fingerprint(change.document, change.generation, row_format)
         if head is not None and head.fingerprint == fingerprint:
             unchanged += 1
         else:

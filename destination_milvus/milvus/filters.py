@@ -93,6 +93,17 @@ def before_filter(stream: str, generation: int) -> str:
     return f"{stream_filter(stream)} and {GENERATION} < {generation}"
 
 
+def between(key_field: str, low: str | int | None, high: str | int | None) -> list[str]:
+    """Filters of rows whose primary key is at least `low` and below `high`; none for a border that is None."""
+    lower = [] if low is None else [f"{key_field} >= {literal(low)}"]
+    return lower if high is None else [*lower, f"{key_field} < {literal(high)}"]
+
+
+def synced_heads_filter(mark: str) -> str:
+    """Heads that a sync has written: their fingerprints are hexadecimal, and before all that begin with the mark."""
+    return f'{CHUNK} == 0 and {FINGERPRINT} > "" and {FINGERPRINT} < {literal(mark)}'
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRange:
     """Primary keys from `low` on and before `high`, as texts: a page of a collection that needs no order of answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from destination_milvus.collection import Collection
@@ -12,15 +13,16 @@ from destination_milvus.errors import ConfigError, InternalError, TransientError
 from destination_milvus.fields import GENERATION
 from destination_milvus.milvus.address import is_embedded
 from destination_milvus.milvus.auto_id import AutoIdStore
-from destination_milvus.milvus.calls import CALL_TIMEOUT, Calls
+from destination_milvus.milvus.calls import CALL_TIMEOUT, ROWS_PAGE, Calls
 from destination_milvus.milvus.columns import NO_COLUMNS, ColumnChoice
 from destination_milvus.milvus.connection import CONNECT_TIMEOUT
 from destination_milvus.milvus.description import MODEL_PROPERTY
 from destination_milvus.milvus.errors import is_denied, translated
 from destination_milvus.milvus.existing import warn_of_what_is_missing
-from destination_milvus.milvus.filters import before_filter, literals, stream_filter
+from destination_milvus.milvus.filters import before_filter, literals, stream_filter, synced_heads_filter
 from destination_milvus.milvus.keyed import KeyedStore
 from destination_milvus.milvus.reader import find_collection, require_model
+from destination_milvus.milvus.scan import Scan
 from destination_milvus.milvus.schema import (
     collection_indexes,
     collection_schema,
@@ -69,6 +71,36 @@ class OpenCollection:
                 break
             lowest = int(below[0][GENERATION])
         return lowest
+
+    def has_texts(self) -> bool:
+        """Whether any row has the text that it was made of."""
+        text_field = self.collection.text_field
+        return text_field is not None and bool(self._calls.query(f'{text_field} != ""', [self.collection.key_field], 1))
+
+    def has_synced_records(self, mark: str) -> bool:
+        """Whether there is a record that a sync has written: one whose fingerprint does not begin with a mark."""
+        return bool(self._calls.query(synced_heads_filter(mark), [self.collection.key_field], 1))
+
+    def present(self, primary_keys: Iterable[str]) -> set[str]:
+        """Those of some primary keys, written as texts, that rows have."""
+        key_field = self.collection.key_field
+        kind = type(self.collection.unused_key)
+        found = self._calls.get([kind(key) for key in primary_keys], [key_field], ROWS_PAGE)
+        return {str(raw[key_field]) for raw in found}
+
+    def scan(self) -> Scan:
+        """The records that are stored."""
+        return Scan(self._calls, self.store)
+
+
+def open_stored(client: MilvusClient, config: Config) -> OpenCollection | None:
+    """The configured collection as it is, to be read; None where there is none. It may be of any model.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    collection = find_collection(client, config)
+    return None if collection is None else OpenCollection(Calls(client, config.indexing, collection), is_new=False)
 
 
 def open_collection(
