@@ -56,6 +56,14 @@ def test_a_bad_record_without_a_key_is_named_by_its_stream() -> None:
     assert error.message == 'Stream "tickets", a record without a key: it has none.'
 
 
+def test_a_bad_record_is_named_by_its_place_where_that_is_known() -> None:
+    error = BadRecord("it has none", stream="tickets", key="tickets_7")
+    placed = error.at("a.jsonl, line 3")
+    assert placed.message == f"a.jsonl, line 3: {error.message}"
+    assert (placed.reason, placed.key, placed.identifier) == (error.reason, error.key, error.identifier)
+    assert error.at("").message == error.message
+
+
 @given(st.text(st.characters() | st.sampled_from("\n\r\0\x1b\x7f\x85\u2028\u202e\ud800"), max_size=300))
 def test_a_value_in_a_message_is_one_short_line_of_plain_characters(value: str) -> None:
     """No line break, no control character, no half of one, and nothing that turns the direction of the text."""

@@ -224,6 +224,23 @@ def test_appended_records_get_a_random_identity_and_are_never_looked_up_nor_dele
     assert (change.key, change.lookup) == (RecordKey("tickets", "random"), False)
 
 
+def test_a_record_without_a_key_is_known_by_the_id_that_airbyte_gave_it_where_the_input_has_it() -> None:
+    """It is looked up then, since it may come again; it is deleted no more than another appended one."""
+    plan = replace(plan_of("append"), knows_raw_ids=True)
+    assert plan.finds_again
+    assert not plan_of("append").finds_again
+    record = Record("tickets", None, {"_ab_cdc_deleted_at": "now"}, 0, raw_id="raw")
+    change = change_of(record, plan, DocumentBuilder(), "random", None)
+    assert isinstance(change, Upsert)
+    assert (change.key, change.lookup) == (RecordKey("tickets", "raw"), True)
+    without = change_of(replace(record, raw_id=None), plan, DocumentBuilder(), "random", None)
+    assert isinstance(without, Upsert)
+    assert (without.key, without.lookup) == (RecordKey("tickets", "random"), False)
+    keyed = replace(plan_of(primary_key=[["id"]]), knows_raw_ids=True)
+    found = change_of(replace(record, data={"id": 1}), keyed, DocumentBuilder(), "random", None)
+    assert found.key == RecordKey("tickets", "tickets_1")
+
+
 def test_a_record_before_its_generation_is_known_is_a_bug() -> None:
     with pytest.raises(InternalError, match="before its generation"):
         change_of(record({"id": 7}), dedup(generation=None), BUILDER, "random", None)

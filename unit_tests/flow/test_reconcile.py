@@ -171,6 +171,14 @@ def test_a_record_that_did_not_change_asks_for_nothing(
     assert plan_of([change], {KEYS[0]: head}, {KEYS[0]: rows}) == Plan((), (), {}, {}, unchanged=1)
 
 
+def test_a_fingerprint_that_a_change_brings_along_is_the_one_that_counts() -> None:
+    """Of a record that is no known version: it is written with it, and found unchanged by it."""
+    upsert = replace(Upsert(KEYS[0], 1, document("a")), fingerprint="~own")
+    [candidate] = triage([upsert], {}, SHAPE).candidates
+    assert candidate.fingerprint == "~own"
+    assert triage([upsert], {KEYS[0]: Head("~own", 1)}, SHAPE).unchanged == 1
+
+
 @given(pieces.filter(bool))
 def test_an_unchanged_record_of_a_new_generation_costs_one_head_and_no_embedding(text: str) -> None:
     head, rows = stored_version(text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.milvus.filters import all_of, equals, is_in
+from destination_milvus.milvus.filters import all_of, between, equals, is_in, synced_heads_filter
 
 NASTY = st.text(st.sampled_from(['"', "\\", "'", "\n", " ", "o", "r", "1", "=", "é", "]", ","]), max_size=12)
 
@@ -37,3 +37,15 @@ def test_a_field_is_a_name(field: str) -> None:
     """What is none is refused, not written into the filter."""
     with pytest.raises(ValueError, match="no name of a field"):
         equals(field, 1)
+
+
+def test_a_range_of_keys_has_the_borders_that_are_given() -> None:
+    """From the lower one on, and before the upper one; whole numbers and texts."""
+    assert between("pk", None, None) == []
+    assert between("pk", 7, None) == ["pk >= 7"]
+    assert between("pk", "a", 'b"') == ['pk >= "a"', 'pk < "b\\""']
+
+
+def test_heads_of_a_sync_are_told_by_their_fingerprints() -> None:
+    """Not those that are pending, nor those that begin with a mark."""
+    assert synced_heads_filter("~") == '_ab_chunk == 0 and _ab_fingerprint > "" and _ab_fingerprint < "~"'
