@@ -44,7 +44,7 @@ def _one(part: Json) -> str:
 
 def is_unfit(text: str) -> bool:
     """Whether Milvus cannot store a text as it is: NUL, and halves of characters (lone surrogates)."""
-    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text))
 
 
 def _text(part: Json) -> str:

@@ -92,24 +92,27 @@ def stored(loaded: Mapping[str, Json], *, is_row: bool = False) -> Stored:
     data = loaded.get(DATA)
     if data is None:
         data = {name: value for name, value in loaded.items() if not name.startswith(PREFIX)}
-    elif not isinstance(data, Mapping):
+    elif not isinstance(data, dict):
         raise Wrong(f"its {DATA} is no object")
     meta = loaded.get(META)
-    raw_id = _first(loaded, RAW_ID)
+    raw_id = _first(loaded, *RAW_ID)
     return Stored(
-        data=data,
-        extracted_at=_milliseconds(_first(loaded, EXTRACTED_AT), is_row=is_row),
-        generation=_generation(loaded.get(GENERATION)),
-        raw_id=raw_id if _is_raw_id(raw_id) else None,
-        changes=_changes(meta) if isinstance(meta, Mapping) else (),
+        data,
+        _milliseconds(_first(loaded, *EXTRACTED_AT), is_row=is_row),
+        _generation(loaded.get(GENERATION)),
+        raw_id if _is_raw_id(raw_id) else None,
+        _changes(meta) if isinstance(meta, dict) and meta.get("changes") else (),
     )
 
 
-def _first(loaded: Mapping[str, Json], names: tuple[str, ...]) -> Json:
-    return next((loaded[name] for name in names if loaded.get(name) is not None), None)
+def _first(loaded: Mapping[str, Json], name: str, old_name: str) -> Json:
+    found = loaded.get(name)
+    return loaded.get(old_name) if found is None else found
 
 
 def _milliseconds(value: Json, *, is_row: bool) -> int:
+    if type(value) is int and value in INT64:
+        return value
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
         return int(moment.timestamp() * 1000)
@@ -136,7 +139,7 @@ def _is_raw_id(value: Json) -> bool:
 
 def _changes(meta: Mapping[str, Json]) -> tuple[Mapping[str, Json], ...]:
     changes = meta.get("changes")
-    return tuple(change for change in changes if isinstance(change, Mapping)) if isinstance(changes, list) else ()
+    return tuple(change for change in changes if isinstance(change, dict)) if isinstance(changes, list) else ()
 
 
 def lsn_text(value: Json) -> str:
@@ -144,6 +147,8 @@ def lsn_text(value: Json) -> str:
 
     PostgreSQL's are numbers (some sources write them as texts, or with a point), SQL Server's texts of one length.
     """
+    if value is None:
+        return ""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and value == value and value >= 0:  # noqa: PLR0124 - NaN

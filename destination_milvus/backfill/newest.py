@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +64,9 @@ class NewestVersions:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("CREATE TABLE newest (record BLOB PRIMARY KEY, rank BLOB NOT NULL) WITHOUT ROWID")
+        self._added = 0
+        self.repeats = False
+        """Whether any record has more than one version."""
 
     def add(self, versions: Iterable[Version]) -> None:
         """Let the newest of these and of those that were added before be known.
@@ -76,14 +79,21 @@ class NewestVersions:
             self._connection.executemany(
                 "INSERT INTO newest VALUES (?, ?) ON CONFLICT (record) DO UPDATE SET rank = excluded.rank "
                 "WHERE excluded.rank > rank",
-                ((version.record, version.rank) for version in versions),
+                ((version.record, version.rank) for version in self._counted(versions)),
             )
             self._connection.execute("COMMIT")
+            [(records,)] = self._connection.execute("SELECT count(*) FROM newest")
+            self.repeats = records < self._added
         except sqlite3.OperationalError as error:
             raise TransientError(
                 f"The temporary folder {tempfile.gettempdir()} has no room for the table of newest versions, which "
                 "takes some 80 bytes a record. Name another folder in TMPDIR, then run the same command again."
             ) from error
+
+    def _counted(self, versions: Iterable[Version]) -> Iterator[Version]:
+        for version in versions:
+            self._added += 1
+            yield version
 
     def is_newest(self, version: Version) -> bool:
         """Whether none that was added is newer."""

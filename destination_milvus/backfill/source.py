@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from destination_milvus.backfill.survey import Part, Survey, message, stored_rec
 from destination_milvus.errors import BadRecord, ConfigError, DestinationError
 from destination_milvus.fields import MAX_VARCHAR_BYTES
 from destination_milvus.flow.change import record_id_of
-from destination_milvus.model import WriteMode
+from destination_milvus.model import Json, WriteMode
 from destination_milvus.protocol.catalog import StreamName
 from destination_milvus.protocol.messages import Message, Record, StreamStatus
 
@@ -43,10 +42,15 @@ class Reading:
 class Placed(NamedTuple):
     """A record of the input, and where it stands in the order of versions."""
 
-    record: Record
+    stream: StreamName
+    data: Mapping[str, Json]
     order: Order
     file: int
-    line: int
+    """Number of its part."""
+    line: Line
+    found: Stored | None
+    """None for a message, which says everything itself."""
+    message: Record | None
 
 
 class Source:
@@ -88,8 +92,9 @@ class Source:
                     self.reading.older += 1
                     continue
                 self.reading.records += 1
-                block.append(placed.record)
-                size += placed.record.size
+                record = self._record(placed)
+                block.append(record)
+                size += record.size
                 if size >= BLOCK_BYTES:
                     yield block
                     block, size = [], 0
@@ -106,20 +111,23 @@ class Source:
             self._newest.close()
 
     def _is_newest(self, placed: Placed) -> bool:
+        if self._newest is None or not self._newest.repeats:
+            return True
         version = self._version(placed)
-        return self._newest is None or version is None or self._newest.is_newest(version)
+        return version is None or self._newest.is_newest(version)
 
     def _version(self, placed: Placed) -> Version | None:
         """None for a record without a key, of which nothing is older or newer: it is stored for itself, or is bad."""
-        stream = (placed.record.name, placed.record.namespace)
-        plan = self.survey.plans.get(stream)
-        if plan is None or stream not in self._deduplicated:
+        if placed.stream not in self._deduplicated:
             return None
-        with suppress(BadRecord):  # told where it is to be stored
-            record_id = record_id_of(placed.record.data, plan, MAX_VARCHAR_BYTES)
-            if record_id is not None:
-                return Version(plan.identifier, record_id, placed.order, placed.file, placed.line)
-        return None
+        plan = self.survey.plans[placed.stream]
+        try:
+            record_id = record_id_of(placed.data, plan, MAX_VARCHAR_BYTES)
+        except BadRecord:  # told where it is to be stored
+            return None
+        if record_id is None:
+            return None
+        return Version(plan.identifier, record_id, placed.order, placed.file, placed.line.number)
 
     def _placed(self, reading: Reading, streams: AbstractSet[StreamName]) -> Iterator[Placed]:
         """The records that count, of some streams at least."""
@@ -132,14 +140,22 @@ class Source:
                 reading.bytes += part.file.size
                 continue
             for line in inputs.lines(part.file, count):
-                record = self._message(part.file, line, reading) if part.stream is None else None
-                order = FIRST
-                if part.stream is not None:
-                    found = stored_record(part.file, line)
-                    order = found.order
-                    record = None if self._is_superseded(part, line, found, reading) else _record(part, line, found)
-                if record is not None:
-                    yield Placed(record, order, number, line.number)
+                placed = self._placed_message if part.stream is None else self._placed_record
+                if (each := placed(number, part, line, reading)) is not None:
+                    yield each
+
+    def _placed_message(self, number: int, part: Part, line: Line, reading: Reading) -> Placed | None:
+        record = self._message(part.file, line, reading)
+        if record is None:
+            return None
+        return Placed((record.name, record.namespace), record.data, FIRST, number, line, None, record)
+
+    def _placed_record(self, number: int, part: Part, line: Line, reading: Reading) -> Placed | None:
+        assert part.stream is not None  # noqa: S101 - only messages name theirs themselves
+        found = stored_record(part.file, line)
+        if self._is_superseded(part.file, part.stream, line, found, reading):
+            return None
+        return Placed(part.stream, found.data, found.order, number, line, found, None)
 
     def _message(self, file: InputFile, line: Line, reading: Reading) -> Record | None:
         found = message(file, line)
@@ -151,33 +167,34 @@ class Source:
         if isinstance(found, StreamStatus):
             self._statuses[found.name, found.namespace] = found.status
             return None
-        return replace(found, place=file.place(line.number))
+        return found
 
-    def _is_superseded(self, part: Part, line: Line, found: Stored, reading: Reading) -> bool:
-        assert part.stream is not None  # noqa: S101 - only messages name theirs themselves
+    def _is_superseded(self, file: InputFile, stream: StreamName, line: Line, found: Stored, reading: Reading) -> bool:
         generation = found.generation or 0
-        most = self.survey.most.get(part.stream)
+        most = self.survey.most.get(stream)
         if most is not None and generation > most:
             raise ConfigError(
-                f"{part.file.place(line.number)}, is of generation {generation}, and no file of its stream begins with "
+                f"{file.place(line.number)}, is of generation {generation}, and no file of its stream begins with "
                 "one that new: generations are mixed inside files. Set generation_id and minimum_generation_id of the "
                 "stream in the catalog to the one that counts."
             )
-        is_superseded = generation < self.survey.least.get(part.stream, generation)
+        is_superseded = generation < self.survey.least.get(stream, generation)
         reading.superseded += is_superseded
         return is_superseded
 
-
-def _record(part: Part, line: Line, found: Stored) -> Record:
-    assert part.stream is not None  # noqa: S101 - as above
-    name, namespace = part.stream
-    return Record(
-        name=name,
-        namespace=namespace,
-        data=found.data,
-        emitted_at=found.extracted_at,
-        changes=found.changes,
-        size=line.size,
-        raw_id=found.raw_id,
-        place=part.file.place(line.number),
-    )
+    def _record(self, placed: Placed) -> Record:
+        place = self.survey.parts[placed.file].file.place(placed.line.number)
+        if placed.message is not None:
+            return replace(placed.message, place=place)
+        found = placed.found
+        assert found is not None  # noqa: S101 - one of the two is there
+        return Record(
+            name=placed.stream[0],
+            namespace=placed.stream[1],
+            data=found.data,
+            emitted_at=found.extracted_at,
+            changes=found.changes,
+            size=placed.line.size,
+            raw_id=found.raw_id,
+            place=place,
+        )

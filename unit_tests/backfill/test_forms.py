@@ -66,6 +66,10 @@ def test_a_row_of_parquet_may_lack_all_of_airbytes_columns() -> None:
     assert stored({**DATA, "_airbyte_extracted_at": moment.replace(tzinfo=None)}, is_row=True).extracted_at == NOW
 
 
+def test_a_time_may_be_written_with_a_point() -> None:
+    assert stored({**TODAY, **DATA, "_airbyte_extracted_at": float(NOW)}).extracted_at == NOW
+
+
 def test_messages_of_a_source_are_told_from_records_that_have_a_type() -> None:
     assert is_message({"type": "RECORD", "record": {}})
     assert not is_message({**TODAY, "type": "RECORD"})

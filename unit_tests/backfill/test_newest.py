@@ -38,6 +38,7 @@ def test_the_newest_version_of_each_record_and_no_other_is_known(given_versions:
         table.add(given_versions[1::2])
         for version in given_versions:
             assert table.is_newest(version) == (newest[version[:2]][2:] == version[2:])
+        assert table.repeats == (len(newest) < len(given_versions))
     finally:
         table.close()
 
