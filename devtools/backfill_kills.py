@@ -1,7 +1,8 @@
-"""`python -m devtools.backfill_kills [--backend lite|server] [--kills N] [--seed N]`: kill backfills, and look.
+"""`python -m devtools.backfill_kills [--job backfill|reembed] [--backend lite|server] [--kills N] [--seed N]`.
 
-Real processes, killed (SIGKILL) at any moment from their start to their exit, started again until one ends. Then the
-rows have to be those of an undisturbed `write`, fingerprints included, and one more run may embed and write nothing.
+Kill the job, and look: real processes, killed (SIGKILL) at any moment from their start to their exit, started again
+until one ends. Then the rows have to be those of an undisturbed `write`, or `reembed`, fingerprints included, and one
+more run may embed and write nothing.
 Exits with 1 on the first damage, and leaves the folder to look into.
 """
 
@@ -21,18 +22,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from devtools.airbyte_files import lines_of, write_lines
 from devtools.backends import SHORT_CHUNKS, Backend, config
 from devtools.connector import arguments, catalog, entities, environment, record, status, stream, write
 from devtools.kill_history import BALLAST
 from devtools.milvus_server import MilvusServer
+from devtools.openai_endpoint import OpenAIEndpoint, serving
 
-BEGINNINGS = {"look": "Input: ", "commit": "Writing ", "sweep": "Sweeping ", "exit": "Backfill complete"}
-"""Phases by the line that each begins with; before them comes the start."""
+Job: TypeAlias = Literal["backfill", "reembed"]
 
-WEIGHTS = {"start": 1, "look": 1, "commit": 6, "sweep": 2, "exit": 2}
+BEGINNINGS: Mapping[str, tuple[str, ...]] = {
+    "look": ("Input: ",),
+    "commit": ("Writing ",),
+    "sweep": ("Sweeping ",),
+    "exit": ("Backfill complete", "Re-embedding complete"),
+}
+"""Phases by the lines that each begins with; before them comes the start."""
+
+WEIGHTS: Mapping[Job, Mapping[str, int]] = {
+    "backfill": {"start": 1, "look": 1, "commit": 6, "sweep": 2, "exit": 2},
+    "reembed": {"start": 1, "commit": 7, "exit": 2},
+}
 """How often each is aimed at: most of the time goes into imports, which nothing depends on."""
 
 KEYS = 120
@@ -42,7 +54,18 @@ GENERATION = 2
 class Campaign:
     """Rounds on one backend: files are loaded over an older generation, and killed; what is left is compared."""
 
-    def __init__(self, backend: Backend, folder: Path, seed: int) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        folder: Path,
+        seed: int,
+        *,
+        job: Job = "backfill",
+        endpoint: OpenAIEndpoint | None = None,
+    ) -> None:
+        self._job = job
+        self._weights = WEIGHTS[job]
+        self._embedding = {"mode": "fake"} if endpoint is None else endpoint.embedding()
         self.kills: Counter[str] = Counter()
         """By phase."""
         self.rounds = 0
@@ -50,10 +73,11 @@ class Campaign:
         self._backend = backend
         self._folder = folder
         self._random = Random(seed)  # noqa: S311 - equal seeds, equal histories
-        self._conf = config(backend, processing=SHORT_CHUNKS)
+        self._conf: dict[str, Any] = {}
+        self._old: dict[str, Any] = {}
         ids: dict[str, Any] = {"generation_id": GENERATION, "minimum_generation_id": GENERATION, "sync_id": 2}
         self._catalog = catalog(stream("tickets", **ids))
-        self._seconds: dict[str, list[float]] = {phase: [1.0] for phase in WEIGHTS}
+        self._seconds: dict[str, list[float]] = {phase: [1.0] for phase in self._weights}
         self._history = list(self._changes())
         for day in range(3):
             part = self._history[day::3]
@@ -81,11 +105,30 @@ class Campaign:
         self._backend.release()
 
     def _undisturbed(self) -> list[dict[str, Any]]:
-        conf = config(self._backend, processing=SHORT_CHUNKS)
-        self._before(conf)
-        write(conf, self._catalog, [*self._history, status("COMPLETE")])
-        self._backend.release()
+        conf = self._prepared()
+        if self._job == "reembed":
+            subprocess.run(self._command(conf), check=True, capture_output=True, env=environment())
+        else:
+            write(conf, self._catalog, [*self._history, status("COMPLETE")])
+            self._backend.release()
         return self._rows(conf["indexing"]["collection"])
+
+    def _prepared(self) -> dict[str, Any]:
+        """What stands before a job: a collection of an older generation, or one of the old model beside it."""
+        conf = config(self._backend, processing=SHORT_CHUNKS, embedding=self._embedding)
+        if self._job == "backfill":
+            self._before(conf)
+            return conf
+        self._old = config(self._backend, processing=SHORT_CHUNKS)
+        write(self._old, self._catalog, [*self._history, status("COMPLETE")])
+        self._backend.release()
+        return conf
+
+    def _command(self, conf: Mapping[str, Any]) -> list[str]:
+        if self._job == "reembed":
+            return [*arguments(self._folder, "reembed", conf, None), "--from", self._old["indexing"]["collection"]]
+        command = arguments(self._folder, "backfill", conf, self._catalog)
+        return [*command, "--input", str(self._folder / "tickets")]
 
     def _rows(self, collection: str) -> list[dict[str, Any]]:
         """All that decides: rows behind the head that did not change keep the times of the version that wrote them."""
@@ -104,8 +147,7 @@ class Campaign:
             self._round(min(self._random.randint(1, 5), last - self.kills.total()))
 
     def _round(self, kills: int) -> None:
-        self._conf = config(self._backend, processing=SHORT_CHUNKS)
-        self._before(self._conf)
+        self._conf = self._prepared()
         goal = self.kills.total() + kills
         while self.kills.total() < goal:
             self._start(kill=True)
@@ -119,11 +161,9 @@ class Campaign:
         self._backend.drop()
 
     def _start(self, *, kill: bool) -> Sequence[str]:
-        command = arguments(self._folder, "backfill", self._conf, self._catalog)
-        command += ["--input", str(self._folder / "tickets")]
-        process = Process(command)
+        process = Process(self._command(self._conf))
         if kill:
-            [phase] = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))
+            [phase] = self._random.choices(list(self._weights), list(self._weights.values()))
             process.wait_for(phase, self._random.uniform(0, 1.1 * statistics.median(self._seconds[phase])))
         code, phase = process.end(kill=kill)
         if code == -9:
@@ -138,7 +178,7 @@ class Campaign:
 
     def line(self) -> str:
         """In words."""
-        phases = ", ".join(f"{self.kills[phase]} {phase}" for phase in WEIGHTS)
+        phases = ", ".join(f"{self.kills[phase]} {phase}" for phase in self._weights)
         return f"{self.kills.total()} kills ({phases}), {self.rounds} rounds, {len(self.damages)} damages"
 
 
@@ -189,7 +229,7 @@ class Process:
 
     def measure(self, seconds: Mapping[str, list[float]]) -> None:
         """Add how long each phase took."""
-        phases = [phase for phase in (*WEIGHTS, "end") if phase in self._began]
+        phases = [phase for phase in (*seconds, "end") if phase in self._began]
         for phase, following in itertools.pairwise(phases):
             seconds[phase].append(self._began[following] - self._began[phase])
 
@@ -210,14 +250,16 @@ def _backend(name: str, folder: Path) -> Iterator[Backend]:
 def main() -> int:
     """The campaign."""
     parser = argparse.ArgumentParser(prog="python -m devtools.backfill_kills", description=__doc__)
+    parser.add_argument("--job", choices=("backfill", "reembed"), default="backfill")
     parser.add_argument("--backend", choices=("lite", "server"), default="lite")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="backfill-kills-"))
     print(f"seed {given.seed}, {folder}", flush=True)
-    with _backend(given.backend, folder) as backend:
-        campaign = Campaign(backend, folder, given.seed)
+    with _backend(given.backend, folder) as backend, serving() as endpoint:
+        new_model = endpoint if given.job == "reembed" else None
+        campaign = Campaign(backend, folder, given.seed, job=given.job, endpoint=new_model)
         campaign.run(given.kills)
     print(campaign.line())
     for damage in campaign.damages:

@@ -96,12 +96,31 @@ def summary(caplog: pytest.LogCaptureFixture) -> str:
     return [line for line in caplog.messages if " complete: " in line][-1]
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("behaviour", HISTORIES, ids=lambda behaviour: behaviour.name)
+every_history = pytest.mark.parametrize("behaviour", HISTORIES, ids=lambda behaviour: behaviour.name)
+
+
+@every_history
 def test_a_backfill_leaves_the_rows_of_write(
-    shared: SharedCollection, behaviour: Path, form: Form, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shared: SharedCollection, behaviour: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Fingerprints included, of every conformance stream that is a history; a second one embeds and writes nothing."""
+    require_the_rows_of_write(shared, behaviour, "data", tmp_path, caplog)
+
+
+@pytest.mark.parametrize("place", places("own")[:1], indirect=True)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "data"])
+@every_history
+def test_every_form_leaves_the_rows_of_write(
+    shared: SharedCollection, behaviour: Path, form: Form, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As above, on one backend: forms differ before anything is written."""
+    require_the_rows_of_write(shared, behaviour, form, tmp_path, caplog)
+
+
+def require_the_rows_of_write(
+    shared: SharedCollection, behaviour: Path, form: Form, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The body of the two tests."""
     caplog.set_level(logging.INFO, "airbyte")
     configured = json.loads((behaviour / "catalog.json").read_text())
     own = behaviour / "processing.json"

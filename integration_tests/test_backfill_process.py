@@ -236,3 +236,11 @@ def test_a_killed_backfill_is_completed_by_the_same_command(backend: Backend, tm
     campaign.run(kills=4)
     assert campaign.kills.total() == 4
     assert campaign.damages == []
+
+
+def test_a_killed_reembedding_is_completed_by_the_same_command(lite: Backend, tmp_path: Path) -> None:
+    """As above: nothing that was stored is embedded again."""
+    with serving() as endpoint:
+        campaign = Campaign(lite, tmp_path, seed=15, job="reembed", endpoint=endpoint)
+        campaign.run(kills=3)
+        assert campaign.damages == []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devtools import environments
+from devtools.airbyte_files import lines_of, write_lines
 from devtools.backends import Backend, config
 from devtools.connector import arguments, catalog, environment, record, state, stream
 from devtools.milvus_server import MilvusServer
@@ -77,3 +78,22 @@ def test_a_server_needs_no_extra(bare: Path, tmp_path: Path, milvus_server: Milv
         assert (code, sum(message["type"] == "STATE" for message in messages)) == (0, 1), messages
     finally:
         backend.drop()
+
+
+def test_files_that_need_pyarrow_are_refused_with_what_to_install(bare: Path, tmp_path: Path) -> None:
+    """Object storage and Parquet; JSON lines of this machine need nothing, as a dry run shows."""
+    conf = config(Backend("server", "http://127.0.0.1:1"))
+    good = write_lines(tmp_path / "tickets/1.jsonl.gz", lines_of([record({"id": 1, "body": "x"})], "data"))
+    parquet = tmp_path / "tickets/1.parquet"
+    parquet.write_bytes(b"PAR1")
+    line = [bare, *arguments(tmp_path, "backfill", conf, catalog(stream()))[1:], "--dry-run", "--input"]
+    for given, code, words in (
+        (str(good), 0, "Nothing was embedded or written."),
+        (str(parquet), 1, f"Error: {parquet} is read by pyarrow, which is not installed: run pip install"),
+        ("s3://lake/*", 1, "Error: --input s3://lake/* is read by pyarrow, which is not installed: run pip install"),
+    ):
+        done = subprocess.run(
+            [*line, given], capture_output=True, text=True, check=False, timeout=120, env=environment()
+        )
+        assert done.returncode == code, done.stderr
+        assert words in done.stderr
