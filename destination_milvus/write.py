@@ -46,7 +46,7 @@ def write_stream(
     emit: Callable[[Sequence[bytes]], None],
     *,
     limits: BatchLimits | None = None,
-    ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """A sync from a byte stream of protocol lines; `emit` takes states as soon as they are durable, as lines.
 
@@ -83,13 +83,13 @@ def _steps(
     stream: ByteStream,
     emit: Callable[[Sequence[bytes]], None],
     limits: BatchLimits | None = None,
-    ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     require_cloud_safety(config)
     require_milvus_lite(config.indexing)
     plans = plan_streams(catalog)
     with closing(Inbox(blocks_of(stream))) as inbox:  # reading begins while the rest is set up
-        yield from sync_steps(config, catalog, plans, inbox, emit, limits=limits)
+        yield from sync_steps(config, catalog, plans, inbox, emit, limits=limits, watch=lambda _, __: ready())
 
 
 def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
@@ -126,8 +126,6 @@ def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
             watch(sync.progress, embedder)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, described(config.indexing.host))
-            if ready is not None:
-                ready()
             yield from sync.steps(inbox)
             milvus.load()  # a sync whose rows cannot be searched has not succeeded
         usage = embedder.usage
