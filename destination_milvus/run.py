@@ -112,7 +112,6 @@ class LogHandler(logging.Handler):
 
 def run() -> None:
     """Entry point of `destination-milvus`; exits with 0, or 1 after an error, 143 after SIGTERM, 130 after SIGINT."""
-    _set_up_process()
     arguments = sys.argv[1:] or ["--help"]
     if arguments[0] in FOR_PEOPLE:
         from destination_milvus.backfill.display import PlainOutput  # noqa: PLC0415 - platforms need none of it
@@ -120,6 +119,7 @@ def run() -> None:
         plain = PlainOutput()
         _carry_out(plain, lambda: _run_for_people(_arguments().parse_args(arguments), plain))
     else:
+        _set_up_process()
         output = Output(sys.stdout.buffer)
         _carry_out(output, lambda: _run(_arguments().parse_args(arguments), output))
 
@@ -192,7 +192,6 @@ def _collect_garbage() -> None:
 def _run_for_people(arguments: Namespace, output: PlainOutput) -> None:
     config = parse_config(_configuration(arguments, output))
     catalog = {} if arguments.catalog is None else _json_file(arguments.catalog, "catalog")
-    _collect_garbage()  # a long job: how it starts makes no difference
     if arguments.command == "reembed":
         from destination_milvus.backfill.model_change import reembed  # noqa: PLC0415 - as below
 

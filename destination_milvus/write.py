@@ -149,16 +149,9 @@ def _sync(
         for name, plan in plans.items()
     }
     collection = milvus.collection
-    committer = Committer(
-        store=milvus.store,
-        embedder=watched(config.embedding, embedder),
-        chunker=Chunker.configured(config.processing, collection.text_bytes),
-        row_format=_row_format(config, embedder, collection),
-        skip_bad_records=config.advanced.bad_records == "skip",
-    )
     return Sync(
         plans,
-        committer,
+        committer(config, milvus, embedder),
         {name: document_builder(config, name, plan, collection) for name, plan in plans.items()},
         emit,
         limits=limits or batch_limits(config),
@@ -166,6 +159,17 @@ def _sync(
         empty_streams=[
             name for name, plan in plans.items() if plan.finds_again and not milvus.has_rows(plan.identifier)
         ],
+    )
+
+
+def committer(config: Config, milvus: OpenCollection, embedder: Embedder) -> Committer:
+    """What commits the batches of a configuration to an open collection."""
+    return Committer(
+        store=milvus.store,
+        embedder=watched(config.embedding, embedder),
+        chunker=Chunker.configured(config.processing, milvus.collection.text_bytes),
+        row_format=_row_format(config, embedder, milvus.collection),
+        skip_bad_records=config.advanced.bad_records == "skip",
     )
 
 
