@@ -281,12 +281,14 @@ def test_records_without_a_key_are_stored_once_where_files_tell_who_they_are(
     shared: SharedCollection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By Airbyte's own id; without one the command says beforehand that a repetition doubles."""
+    caplog.set_level(logging.INFO, "airbyte")
     append = catalog(stream("tickets", "append"))
     lines = [record({"id": 1, "body": "same"}), record({"id": 1, "body": "same"})]
     told = write_lines(tmp_path / "tickets/1.jsonl", lines_of(lines, "data"))
     for _ in range(2):
         run(settings(shared), append, told)
         assert len(shared.records()) == 2
+    assert "0 chunks written, 0 texts embedded" in summary(caplog)
     assert "are stored twice" not in caplog.text
     untold = write_lines(tmp_path / "messages.jsonl", lines)
     run(settings(shared), append, untold)

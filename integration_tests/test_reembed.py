@@ -137,9 +137,16 @@ def test_a_second_run_embeds_what_a_sync_has_changed_and_moves_the_alias(
 
 
 def test_collections_of_airbytes_own_connector_come_out_in_the_layout_of_this_one(
-    backend: Backend, endpoint: OpenAIEndpoint
+    backend: Backend, endpoint: OpenAIEndpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Records whole, in the order of their chunks; rows of Append, which have no id, one by one, and once."""
+    """Records whole, in the order of their chunks; rows of Append, which have no id, one by one, and once.
+
+    Also where the rows of a record lie in two pages.
+    """
+    caplog.set_level(logging.INFO, "airbyte")
+    monkeypatch.setattr(scan, "ROWS_PAGE", 3)
+    monkeypatch.setattr(scan, "EMBEDDED_ROWS_PAGE", 3)
+    monkeypatch.setattr(scan, "READ_PAGE", 1)
     old = config(backend, processing=SHORT_CHUNKS)
     made = [
         *rows_as_before({"id": 1, "status": "new", "tags": ["a"]}, ["of two", "chunks"], "tickets_1"),
@@ -163,6 +170,7 @@ def test_collections_of_airbytes_own_connector_come_out_in_the_layout_of_this_on
             ("tickets", 1, "chunks"),
         ]
         assert {row["tags"] for row in found if row["text"] == "chunks"} == {'["a"]'}
+        assert "4 records read" in [line for line in caplog.messages if " complete: " in line][-1]
     assert endpoint.texts == []
     with backend.client() as client:
         client.load_collection(name(old), timeout=60)
