@@ -78,6 +78,9 @@ class Collection:
     """The field that it is partitioned by."""
     full_text_field: str | None = None
     """Where the words of the text are, for search by BM25."""
+    analyzer: Mapping[str, Json] = field(default_factory=dict)
+    """How they are found: `analyzer_params` or `multi_analyzer_params` of the text, as JSON; empty for Milvus' own way,
+    `standard`."""
     text_bytes: int = MAX_VARCHAR_BYTES
     """Most bytes of a text; no less than `fields.MIN_VARCHAR_BYTES`. Milvus Lite would take as many characters."""
     record_id_bytes: int = MAX_VARCHAR_BYTES
@@ -96,6 +99,12 @@ class Collection:
     def reserved(self) -> frozenset[str]:
         """Names that a record's metadata must not take."""
         return SYSTEM_FIELDS | {self.key_field, self.vector_field, self.text_field or "text", "$meta", *self.computed}
+
+    @property
+    def analyzer_field(self) -> str | None:
+        """The field that says in which language the words of a row are found; None where it is one for all."""
+        by_field = self.analyzer.get("multi_analyzer_params", {}).get("by_field")
+        return None if by_field is None else str(by_field)
 
     @property
     def dynamic_text(self) -> str | None:

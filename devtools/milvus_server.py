@@ -86,7 +86,7 @@ def install() -> Path:
     INSTALLED.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=INSTALLED.parent) as folder:
         wheel, unpacked = Path(folder) / "wheel", Path(folder) / "unpacked"
-        _download(wheel)
+        download(REQUIREMENTS, wheel, f"milvus {VERSION}")
         _unpack(wheel / "milvus" / "data", unpacked)
         try:
             # whole or not at all: an interrupted session must not leave half a server behind
@@ -97,14 +97,20 @@ def install() -> Path:
     return INSTALLED
 
 
-def _download(target: Path) -> None:
+def download(requirements: Path, target: Path, name: str) -> None:
+    """Install what is locked into a folder, for this platform.
+
+    Raises:
+        NoBuildError: there is none for it.
+        ServerError: anything else that goes wrong.
+    """
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    command += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(REQUIREMENTS)]
+    command += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)]
     done = subprocess.run([*command, "--target", str(target)], capture_output=True, text=True, check=False)
     if _NO_BUILD in " ".join(done.stderr.split()):
-        raise NoBuildError(f"milvus {VERSION} has no build for this platform ({sys.platform} {os.uname().machine})")
+        raise NoBuildError(f"{name} has no build for this platform ({sys.platform} {os.uname().machine})")
     if done.returncode:
-        raise ServerError(f"The Milvus server cannot be installed:\n{done.stderr}")
+        raise ServerError(f"{name} cannot be installed:\n{done.stderr}")
 
 
 def _unpack(data: Path, target: Path) -> None:
@@ -186,11 +192,11 @@ class MilvusServer:
         installed = install()
         self._require_free_ports()
         self._write_settings(installed)
-        launcher = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(installed / "bin" / "milvus")]
+        binary = str(installed / "bin" / "milvus")
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                launcher,
+                launcher(binary, "run", "standalone"),
                 cwd=self._data,
                 env=self._environment(installed),
                 stdin=subprocess.DEVNULL,
@@ -339,15 +345,20 @@ class MilvusServer:
 # --- the launcher -----------------------------------------------------------------------------------------------------
 
 
-def _become_server(parent: int, binary: str) -> None:
+def launcher(*command: str) -> list[str]:
+    """The command that runs a server which dies with this process, however it ends."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+
+
+def _become_server(parent: int, command: list[str]) -> None:
     """Die with the test session, however it ends, and be the server until then."""
     if sys.platform == "linux":
         # not as `preexec_fn` of the test session, which has threads: a fork that runs Python there can hang
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("The test session ended before its Milvus server started.")
-    os.execv(binary, [binary, "run", "standalone"])  # noqa: S606 - the binary is ours
+    os.execv(command[0], command)  # noqa: S606 - the binary is ours
 
 
 if __name__ == "__main__":
-    _become_server(int(sys.argv[1]), sys.argv[2])
+    _become_server(int(sys.argv[1]), sys.argv[2:])

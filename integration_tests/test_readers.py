@@ -19,6 +19,7 @@ PAGE = (ROOT / "docs" / "reading.md").read_text()
 
 RECIPES = {
     "The connector's own reader": None,
+    "Who may see it": None,
     "MilvusClient": None,
     "The tutorial's queries": None,
     "LangChain": "langchain",

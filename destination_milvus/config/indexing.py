@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from destination_milvus.config.analyzer import ByFieldAnalyzer, FullTextAnalyzer, StandardAnalyzer
 from destination_milvus.config.base import FIELD_NAME_PATTERN, Model, order, secret
 from destination_milvus.fields import PRIMARY_KEY, SPARSE_FIELD
 
@@ -176,6 +177,18 @@ class Indexing(Model):
         ),
         json_schema_extra=order(11),
     )
+    full_text_analyzer: FullTextAnalyzer = Field(
+        default=StandardAnalyzer(),
+        title="Full-text analyzer",
+        description="How full-text search finds the words of a text, in a collection that the connector creates.",
+        json_schema_extra=order(14, type="object"),
+    )
+
+    @property
+    def analyzer_field(self) -> str | None:
+        """The metadata field that says how the words of a record are found; None where it is the same for all."""
+        analyzer = self.full_text_analyzer
+        return analyzer.field if isinstance(analyzer, ByFieldAnalyzer) else None
 
     @property
     def partition_field(self) -> str | None:
@@ -194,11 +207,21 @@ class Indexing(Model):
         return self
 
     @model_validator(mode="after")
+    def _words_are_indexed(self) -> Indexing:
+        if not self.full_text_search and not isinstance(self.full_text_analyzer, StandardAnalyzer):
+            raise ValueError(
+                "full_text_analyzer says how full-text search finds words, and full_text_search is off: switch it on, "
+                "or take full_text_analyzer out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _metadata_is_indexed(self) -> Indexing:
         own = {PRIMARY_KEY, SPARSE_FIELD, self.vector_field, self.text_field}
         for option, names in (
             ("indexed_metadata_fields", self.indexed_metadata_fields),
             ("partition_key", [self.partition_key]),
+            ("full_text_analyzer.field", [self.analyzer_field] if self.analyzer_field else []),
         ):
             for name in names:
                 if name in own or name.startswith("_ab_"):

@@ -23,6 +23,7 @@ _MESSAGES = {
     "literal_error": "must be {expected}",
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -49,7 +50,7 @@ def problem(detail: Mapping[str, Any]) -> str:
     path = ".".join(
         part
         for before, part in zip(["", *location], location, strict=False)
-        if before not in {"embedding", "text_splitter", "auth"}
+        if before not in {"embedding", "text_splitter", "auth", "full_text_analyzer"}
     )
     kind, context = str(detail["type"]), detail.get("ctx", {})
     if kind.startswith("union_tag"):

@@ -84,11 +84,14 @@ class Config(Model):
         wanted = list(self.indexing.indexed_metadata_fields)
         if self.indexing.partition_field is not None:
             wanted.append(self.indexing.partition_field)
+        if self.indexing.analyzer_field is not None:
+            wanted.append(self.indexing.analyzer_field)
         for name in wanted:
             if stored and name not in stored:
                 raise ValueError(
                     f'indexing asks for the metadata field "{name}", which processing.metadata_fields leaves out: add '
-                    "it there, or take it out of indexing.indexed_metadata_fields and indexing.partition_key"
+                    "it there, or take it out of indexing.indexed_metadata_fields, indexing.partition_key and "
+                    "indexing.full_text_analyzer"
                 )
         return self
 

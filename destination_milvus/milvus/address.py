@@ -7,6 +7,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+from destination_milvus.config.analyzer import CustomAnalyzer, FullTextAnalyzer, LanguageAnalyzer
 from destination_milvus.config.indexing import Indexing
 from destination_milvus.errors import ConfigError, option
 
@@ -20,7 +21,7 @@ def require_milvus_lite(indexing: Indexing) -> None:
     """Find out that Milvus Lite is needed and missing, before there is anything to undo.
 
     Raises:
-        ConfigError: it is: the connector is installed without its extra `lite`.
+        ConfigError: it is: the connector is installed without its extra `lite`, or for Chinese without `chinese`.
     """
     if is_embedded(indexing.host) and find_spec("milvus_lite") is None:
         raise ConfigError(
@@ -28,6 +29,21 @@ def require_milvus_lite(indexing: Indexing) -> None:
             "run pip install 'airbyte-destination-milvus[lite]', build the image with --build-arg EXTRAS=lite,local, "
             "or name a server that begins with https:// or http://."
         )
+    if is_embedded(indexing.host) and needs_jieba(indexing.full_text_analyzer) and find_spec("jieba") is None:
+        raise ConfigError(
+            f"{option('indexing.full_text_analyzer')} asks for Chinese words, which Milvus Lite finds with the package "
+            "jieba, and it is not installed: run pip install 'airbyte-destination-milvus[lite,chinese]', or choose the "
+            "mode standard."
+        )
+
+
+def needs_jieba(analyzer: FullTextAnalyzer) -> bool:
+    """Whether Milvus Lite needs a package of its own for the words of this analyzer."""
+    if isinstance(analyzer, LanguageAnalyzer):
+        return analyzer.language == "chinese"
+    if not isinstance(analyzer, CustomAnalyzer):
+        return False
+    return "jieba" in str(analyzer.params.get("tokenizer", analyzer.params.get("type")))
 
 
 def is_absent(indexing: Indexing) -> bool:

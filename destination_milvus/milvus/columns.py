@@ -55,13 +55,24 @@ def choose_columns(
         if kinds == {"INT64", "DOUBLE"}:
             kinds = {"DOUBLE"}  # an integer in one stream, any number in another
         column = _column(name, *kinds) if len(kinds) == 1 else None
-        if name in _SYSTEM_NAMES or name.lower() in _KEYWORDS:
+        if is_kept_by_milvus(name):
             left.append(f'"{name}" (a name that Milvus keeps for itself)')
         elif column is not None:
             columns.append(column)
         else:
             left.append(f'"{name}" ({", ".join(sorted(kinds)) or "in no stream of the catalog"})')
     return ColumnChoice(tuple(columns), tuple(left))
+
+
+def is_kept_by_milvus(name: str) -> bool:
+    """Whether no column can have a name, since Milvus has it itself."""
+    return name in _SYSTEM_NAMES or name.lower() in _KEYWORDS
+
+
+def with_text_column(columns: Iterable[Column], name: str | None) -> tuple[Column, ...]:
+    """Columns with one for the texts of a field, in the place of any other for it; None asks for no more."""
+    others = tuple(column for column in columns if column.name != name)
+    return others if name is None else (*others, Column(name, "VARCHAR"))
 
 
 def kinds_of(name: str, sources: Mapping[str, Sequence[str]], schemas: Iterable[Mapping[str, Json]]) -> set[str]:

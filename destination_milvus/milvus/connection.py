@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from destination_milvus.config.indexing import Indexing, NoAuth, PasswordAuth, Tls, TokenAuth
 from destination_milvus.errors import DestinationError
-from destination_milvus.milvus.address import database_path, is_embedded, require_milvus_lite, uri
+from destination_milvus.milvus.address import database_path, is_embedded, needs_jieba, require_milvus_lite, uri
 from destination_milvus.milvus.errors import translated
 from destination_milvus.milvus.repairs import show_rows_once
 from destination_milvus.milvus.upsert_request import pack_by_columns
@@ -42,6 +43,8 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
 
     # its import configures logging: with tracebacks, which quote rows
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)
+    if is_embedded(indexing.host) and needs_jieba(indexing.full_text_analyzer):
+        _import_jieba()
     try:
         with _tls_options(indexing.tls) as tls_options:
             # dedicated: pymilvus shares channels by address and token, whatever their TLS options
@@ -65,6 +68,17 @@ def connect(indexing: Indexing, *, timeout: float = CONNECT_TIMEOUT) -> MilvusCl
             client.close()
             raise
     return client
+
+
+def _import_jieba() -> None:
+    """Import Milvus Lite's package for Chinese before Milvus Lite does: it is old, and not quiet.
+
+    Its patterns and `pkg_resources` cause warnings, and it logs to standard error by a handler of its own.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import jieba  # noqa: PLC0415 - it is there only where it is needed
+    jieba.setLogLevel(logging.WARNING)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from destination_milvus.collection import MAX_CAPACITY, SCALARS, Collection, Column
 from destination_milvus.config.models import Config
 from destination_milvus.fields import MAX_VARCHAR_BYTES, RECORD_ID, SYSTEM_FIELDS
@@ -44,6 +46,7 @@ def collection_of(description: Mapping[str, Any], config: Config, *, metric_type
         embedding_model=properties.get(MODEL_PROPERTY),
         unused_key="no such key" if type_name(key) == "VARCHAR" else -1,
         partition_key=next((name for name, field in fields.items() if field.get("is_partition_key")), None),
+        analyzer=_analyzer(fields.get(text_field or "")),
         full_text_field=next((name for name, inputs in computed.items() if text_field in inputs), None),
         text_bytes=max_bytes(fields.get(text_field or "")),
         record_id_bytes=max_bytes(fields.get(RECORD_ID)),
@@ -76,6 +79,20 @@ def max_bytes(field: Mapping[str, Any] | None) -> int:
 def is_required(field: Mapping[str, Any]) -> bool:
     """Whether every row must fill a field."""
     return not field.get("nullable") and field.get("default_value") is None
+
+
+def _analyzer(text: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How the words of a text field are found; empty where nothing is said of it that can be read."""
+    analyzer = {}
+    for name in ("analyzer_params", "multi_analyzer_params"):
+        params = ((text or {}).get("params") or {}).get(name)
+        try:
+            parsed = orjson.loads(params) if isinstance(params, str) else params
+        except ValueError:
+            continue
+        if isinstance(parsed, dict) and parsed:
+            analyzer[name] = parsed
+    return analyzer
 
 
 def _column(field: Mapping[str, Any]) -> Column:

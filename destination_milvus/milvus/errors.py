@@ -18,6 +18,7 @@ from destination_milvus.milvus.address import described
 _CONNECT_FAILED = 2
 _RATE_LIMITED = 8
 _WRITES_DENIED = 9
+_UNIMPLEMENTED = 10
 _COLLECTION_MISSING = 100
 _NOT_LOADED = 101
 _DATABASE_MISSING = 800
@@ -103,7 +104,7 @@ _TOO_MANY = _Meaning(
 _BY_CODE |= {
     3: _BY_CODE[_WRITES_DENIED],  # memory
     7: _BY_CODE[_WRITES_DENIED],  # disk
-    10: _BY_STATUS["UNIMPLEMENTED"],
+    _UNIMPLEMENTED: _BY_STATUS["UNIMPLEMENTED"],
     102: _TOO_MANY,
     250: _TOO_MANY,
     701: _Meaning(ConfigError, "{where} does not support the index: check indexing.index_type and its parameters."),
@@ -132,6 +133,12 @@ _BY_WORDS = {
         TransientError,
         "{where} cannot be opened. Milvus Lite serves one process at a time: wait for the other one or end it, then "
         "sync again.",
+    ),
+    # Milvus Lite's, where the collection was made with it
+    "requires the 'jieba' package": _Meaning(
+        ConfigError,
+        'The collection "{collection}" finds Chinese words with the package jieba, which is not installed: run pip '
+        "install 'airbyte-destination-milvus[lite,chinese]'.",
     ),
     _LOADING: _Meaning(
         TransientError,
@@ -192,6 +199,11 @@ def is_still_loading(error: BaseException) -> bool:
 def is_denied(error: BaseException) -> bool:
     """Whether the user lacks a privilege."""
     return "PERMISSION_DENIED" in _statuses(error) or _PERMISSION_DENIED in _codes(error)
+
+
+def is_unimplemented(error: BaseException) -> bool:
+    """Whether Milvus does not know the call."""
+    return "UNIMPLEMENTED" in _statuses(error) or _UNIMPLEMENTED in _codes(error)
 
 
 def _meaning(error: BaseException) -> _Meaning | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +25,8 @@ from destination_milvus.fields import (
     SYSTEM_FIELDS,
     TEXT_HASH,
 )
+from destination_milvus.milvus.address import is_embedded
+from destination_milvus.milvus.analyzers import STANDARD, analyzer_options
 from destination_milvus.milvus.description import (
     TTL_PROPERTY,
     computed_fields,
@@ -35,6 +38,9 @@ from destination_milvus.milvus.description import (
 from destination_milvus.milvus.schema import partition_key
 
 logger = logging.getLogger("airbyte.milvus")
+
+MAX_SHOWN = 300
+"""Characters of an analyzer's parameters in a log line: some have dictionaries in them."""
 
 BYTES_A_TOKEN = 4
 """Of English text; other scripts have more."""
@@ -143,6 +149,7 @@ def warn_of_what_is_missing(config: Config, collection: Collection) -> None:
             "not add it later: it is searched by vectors alone. Sync into a new collection to have full-text search.",
             collection.name,
         )
+    _warn_of_another_analyzer(indexing, collection)
     if collection.text_bytes < config.processing.chunk_size * BYTES_A_TOKEN:
         logger.warning(
             'processing.chunk_size is %d, about %s bytes, but the field "%s" of the collection "%s" holds %s: longer '
@@ -181,3 +188,22 @@ def warn_of_what_is_missing(config: Config, collection: Collection) -> None:
             if collection.partition_key
             else "without a partition key",
         )
+
+
+def _warn_of_another_analyzer(indexing: Indexing, collection: Collection) -> None:
+    wanted = analyzer_options(indexing.full_text_analyzer, embedded=is_embedded(indexing.host))
+    found = collection.analyzer or {"analyzer_params": STANDARD}
+    if not indexing.full_text_search or collection.full_text_field is None or found == wanted:
+        return
+    logger.warning(
+        'indexing.full_text_analyzer asks for %s, but the collection "%s" was created with %s, and Milvus cannot '
+        "change that later: its words are found in the old way. Sync into a new collection to have the other.",
+        _shown(wanted),
+        collection.name,
+        _shown(found),
+    )
+
+
+def _shown(analyzer: Mapping[str, Any]) -> str:
+    text = json.dumps(analyzer, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

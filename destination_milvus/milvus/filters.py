@@ -39,6 +39,16 @@ def is_in(field: str, values: Iterable[str | int]) -> str:
     return f"{_plain(field)} in {literals(values)}"
 
 
+def contains_any(field: str, values: Iterable[str | int]) -> str:
+    """Rows whose field is a list with at least one of some values; none where there are no values. Raises as `equals`.
+
+    For lists in dynamic fields and in ARRAY columns alike.
+    """
+    name, wanted = _plain(field), list(values)
+    # servers refuse an empty list there; who is in no group is to find nothing: no row has such a number
+    return f"json_contains_any({name}, {literals(wanted)})" if wanted else f"{CHUNK} < 0"
+
+
 def all_of(*filters: str) -> str:
     """Rows that all of these filters find."""
     return " and ".join(f"({each})" for each in filters)

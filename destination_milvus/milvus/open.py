@@ -12,9 +12,10 @@ from destination_milvus.config.models import Config
 from destination_milvus.errors import ConfigError, InternalError, TransientError, option
 from destination_milvus.fields import GENERATION
 from destination_milvus.milvus.address import is_embedded
+from destination_milvus.milvus.analyzers import refused, require_analyzer, try_analyzer
 from destination_milvus.milvus.auto_id import AutoIdStore
 from destination_milvus.milvus.calls import CALL_TIMEOUT, ROWS_PAGE, Calls
-from destination_milvus.milvus.columns import NO_COLUMNS, ColumnChoice
+from destination_milvus.milvus.columns import NO_COLUMNS, ColumnChoice, with_text_column
 from destination_milvus.milvus.connection import CONNECT_TIMEOUT
 from destination_milvus.milvus.description import MODEL_PROPERTY
 from destination_milvus.milvus.errors import is_denied, translated
@@ -155,7 +156,7 @@ def require_partitions(client: MilvusClient, collection: Collection, indexing: I
     if not server.keeps_partitions:
         raise ConfigError(
             f'The collection "{collection.name}" has the partition key "{collection.partition_key}", and '
-            f"{server.where} has the version {server.version or 'unknown'}: before 2.5 updated rows go into partitions "
+            f"{server.where} {server.named_version}: before 2.5 updated rows go into partitions "
             "where they are not found. Name a collection without a partition key, or update Milvus."
         )
 
@@ -177,12 +178,14 @@ def create_collection(client: MilvusClient, config: Config, embedder: Embedder, 
     """Create the collection of the architecture, with what the configuration asks for and the server can.
 
     Raises:
-        ConfigError: Milvus refuses the schema, or the user may not create collections.
+        ConfigError: Milvus refuses the schema, lacks the analyzer, or the user may not create collections.
     """
     indexing = config.indexing
     server = find_server(client, indexing)
+    require_analyzer(indexing, server)
+    try_analyzer(client, indexing, server)
     sparse_field = full_text_field(config, server)
-    columns = typed_columns(config, server, choice)
+    columns = with_text_column(typed_columns(config, server, choice), indexing.analyzer_field)
     partition = new_partition_key(config, server)
     try:
         client.create_collection(
@@ -195,7 +198,7 @@ def create_collection(client: MilvusClient, config: Config, embedder: Embedder, 
             timeout=CALL_TIMEOUT,
         )
     except Exception as error:
-        raise translated(error, indexing) from error
+        raise refused(error, indexing) from error
     logger.info('Created the collection "%s" for vectors of %s.', indexing.collection, embedder.identity)
 
 

@@ -107,13 +107,30 @@ class Reader:
         """
         return self._search([list(vector)], self.collection.vector_field, filter, fields, limit)
 
-    def search_words(self, words: str, *, filter: str = "", fields: Sequence[str] = (), limit: int = 10) -> list[Hit]:  # noqa: A002
+    def search_words(
+        self,
+        words: str,
+        *,
+        filter: str = "",  # noqa: A002
+        fields: Sequence[str] = (),
+        limit: int = 10,
+        language: str = "",
+    ) -> list[Hit]:
         """The rows that match words best (BM25), best first. Arguments and errors as for `search`.
+
+        Args:
+            words: a query as somebody writes it: Milvus cuts it as it cut the texts.
+            filter: as for `search`.
+            fields: as for `search`.
+            limit: as for `search`.
+            language: of the words, where the collection's analyzer is chosen by a field (`collection.analyzer_field`):
+                a value of that field, or a language of `full_text_analyzer.languages`; the default analyzer if empty.
+                Where one analyzer serves all rows, it serves these words too.
 
         Raises:
             ConfigError: the collection has no full-text search.
         """
-        return self._search([words], self._full_text_field, filter, fields, limit)
+        return self._search([words], self._full_text_field, filter, fields, limit, self._analyzed(language))
 
     def search_both(
         self,
@@ -124,18 +141,19 @@ class Reader:
         fields: Sequence[str] = (),
         limit: int = 10,
         fusion: Fusion = DEFAULT_FUSION,
+        language: str = "",
     ) -> list[Hit]:
         """The rows that are best by vector and by words together, best first: the two rankings, fused.
 
-        Arguments as for `search`, and `fusion`: how much each ranking counts. Errors as for `search_words`.
+        Arguments as for `search_words`, and `fusion`: how much each ranking counts. Errors as for `search_words`.
         """
         from pymilvus import AnnSearchRequest, RRFRanker  # noqa: PLC0415 - slow, and here after connecting
 
-        def ranking(data: Json, field: str) -> AnnSearchRequest:
-            return AnnSearchRequest([data], field, {}, fusion.candidates or limit, expr=filter)
+        def ranking(data: Json, field: str, parameters: Mapping[str, str]) -> AnnSearchRequest:
+            return AnnSearchRequest([data], field, dict(parameters), fusion.candidates or limit, expr=filter)
 
-        by_vector = ranking(list(vector), self.collection.vector_field)
-        by_words = ranking(words, self._full_text_field)
+        by_vector = ranking(list(vector), self.collection.vector_field, {})
+        by_words = ranking(words, self._full_text_field, self._analyzed(language))
         [answer] = self._answer(
             lambda: self._client.hybrid_search(
                 self.collection.name,
@@ -148,7 +166,15 @@ class Reader:
         )
         return _hits(answer)
 
-    def _search(self, data: list[Json], field: str, condition: str, fields: Sequence[str], limit: int) -> list[Hit]:
+    def _search(
+        self,
+        data: list[Json],
+        field: str,
+        condition: str,
+        fields: Sequence[str],
+        limit: int,
+        parameters: Mapping[str, str] | None = None,
+    ) -> list[Hit]:
         [answer] = self._answer(
             lambda: self._client.search(
                 self.collection.name,
@@ -157,10 +183,15 @@ class Reader:
                 filter=condition,
                 limit=limit,
                 output_fields=list(fields),
+                search_params=dict(parameters or {}),
                 **self._options,
             )
         )
         return _hits(answer)
+
+    def _analyzed(self, language: str) -> dict[str, str]:
+        """Parameters of a search for words of a language."""
+        return {"analyzer_name": language} if language and self.collection.analyzer_field is not None else {}
 
     @property
     def _full_text_field(self) -> str:

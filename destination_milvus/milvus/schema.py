@@ -29,6 +29,8 @@ from destination_milvus.fields import (
     STREAM,
     TEXT_HASH,
 )
+from destination_milvus.milvus.address import is_embedded
+from destination_milvus.milvus.analyzers import analyzer_options
 from destination_milvus.milvus.columns import ColumnChoice
 from destination_milvus.milvus.server import Server
 
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("airbyte.milvus")
 
-ANALYZER = {"type": "standard"}
-"""Words of letters and digits, in lower case, none left out: no guess at a language. Milvus Lite knows no other one
-that a server knows too."""
-
 
 def full_text_field(config: Config, server: Server) -> str | None:
     """Name of the sparse field of a collection to be created; None for none, with a log line where it was wanted."""
@@ -50,10 +48,10 @@ def full_text_field(config: Config, server: Server) -> str | None:
     if server.can_search_full_text:
         return SPARSE_FIELD
     logger.warning(
-        "indexing.full_text_search is on, but %s has the version %s and full-text search (BM25) begins with 2.5: the "
+        "indexing.full_text_search is on, but %s %s and full-text search (BM25) begins with 2.5: the "
         "collection is created without it, and is searched by vectors alone.",
         server.where,
-        server.version or "unknown",
+        server.named_version,
     )
     return None
 
@@ -64,10 +62,10 @@ def typed_columns(config: Config, server: Server, choice: ColumnChoice) -> tuple
         return ()
     if not server.has_nullable_columns:
         logger.warning(
-            "indexing.indexed_metadata_fields are dynamic fields without an index in the new collection: %s has the "
-            "version %s, and columns that may be null begin with 2.5. Filters on them work all the same.",
+            "indexing.indexed_metadata_fields are dynamic fields without an index in the new collection: %s %s, and "
+            "columns that may be null begin with 2.5. Filters on them work all the same.",
             server.where,
-            server.version or "unknown",
+            server.named_version,
         )
         return ()
     arrays = [column.name for column in choice.columns if column.type == "ARRAY" and server.embedded]
@@ -87,10 +85,10 @@ def new_partition_key(config: Config, server: Server) -> str | None:
     if wanted is None or server.keeps_partitions:
         return wanted
     logger.warning(
-        "indexing.partition_key is set, but %s has the version %s, and before 2.5 updated rows go into partitions "
+        "indexing.partition_key is set, but %s %s, and before 2.5 updated rows go into partitions "
         "where they are not found: the collection is created without partitions.",
         server.where,
-        server.version or "unknown",
+        server.named_version,
     )
     return None
 
@@ -113,7 +111,9 @@ def collection_schema(
     schema.add_field(PRIMARY_KEY, DataType.VARCHAR, is_primary=True, max_length=DIGEST_CHARACTERS)
     schema.add_field(indexing.vector_field, DataType.FLOAT_VECTOR, dim=dimensions)
     if not config.omit_raw_text:
-        analyzed = {"enable_analyzer": True, "analyzer_params": ANALYZER} if sparse_field else {}
+        embedded = is_embedded(indexing.host)
+        analyzer = analyzer_options(indexing.full_text_analyzer, embedded=embedded)
+        analyzed = {"enable_analyzer": True, **analyzer} if sparse_field else {}
         schema.add_field(indexing.text_field, DataType.VARCHAR, max_length=MAX_VARCHAR_BYTES, **analyzed)
     if sparse_field:
         schema.add_field(sparse_field, DataType.SPARSE_FLOAT_VECTOR)

@@ -418,7 +418,7 @@ def test_the_places_of_neighbours_differ() -> None:
 
 def test_every_option_has_a_mode_of_its_own_that_it_requires() -> None:
     choices = [node for node in nodes(SPECIFICATION) if "oneOf" in node]
-    assert len(choices) == 3
+    assert len(choices) == 4
     for choice in choices:
         modes = [option["properties"]["mode"] for option in choice["oneOf"]]
         assert all(mode["enum"] == [mode["const"]] == [mode["default"]] for mode in modes)

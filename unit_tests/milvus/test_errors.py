@@ -16,6 +16,7 @@ from destination_milvus.milvus.errors import (
     is_message_too_large,
     is_retryable,
     is_still_loading,
+    is_unimplemented,
     translated,
 )
 
@@ -253,3 +254,10 @@ def test_a_privilege_that_is_lacking_is_told_from_other_failures() -> None:
     assert is_denied(milvus(1401))
     assert not is_denied(milvus(1))
     assert not is_denied(RpcError(grpc.StatusCode.UNAUTHENTICATED))
+
+
+def test_a_call_that_a_server_lacks_is_told_from_other_failures() -> None:
+    """By gRPC's status, or by Milvus' own code."""
+    assert is_unimplemented(RpcError(grpc.StatusCode.UNIMPLEMENTED))
+    assert is_unimplemented(milvus(10))
+    assert not is_unimplemented(RpcError(grpc.StatusCode.UNAVAILABLE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -277,3 +278,58 @@ def test_a_collection_that_forgets_its_rows_is_told(caplog: pytest.LogCaptureFix
 def test_a_text_that_may_be_null_can_be_left_out() -> None:
     """An existing collection serves `omit_raw_text` where its text takes nulls."""
     assert list(schema_problems(described({**TEXT, "nullable": True}), OMITTED)) == []
+
+
+ENGLISH = {"analyzer_params": {"type": "english"}}
+BY_LOCALE = {
+    "multi_analyzer_params": {"analyzers": {"default": {"type": "english"}}, "by_field": "locale", "alias": {}}
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "analyzer", "by_field"),
+    [
+        ({"analyzer_params": '{"type": "english"}'}, ENGLISH, None),
+        (ENGLISH, ENGLISH, None),
+        ({"multi_analyzer_params": json.dumps(BY_LOCALE["multi_analyzer_params"])}, BY_LOCALE, "locale"),
+        ({"analyzer_params": "no JSON"}, {}, None),
+        ({"analyzer_params": "[]"}, {}, None),
+        ({"analyzer_params": "{}"}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_a_collection_tells_its_analyzer(
+    params: dict[str, Any], analyzer: dict[str, Any], by_field: str | None
+) -> None:
+    """As JSON in a text, as servers write it, or read already; what cannot be read is nobody's."""
+    found = collection_of(described({**TEXT, "params": params}), config())
+    assert (found.analyzer, found.analyzer_field) == (analyzer, by_field)
+
+
+def test_another_analyzer_in_the_configuration_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With both; dictionaries are cut short. The same one, and one that nobody asked for, make no noise."""
+    wanted = config(full_text_search=True, full_text_analyzer={"mode": "language", "language": "english"})
+    warn_of_what_is_missing(wanted, collection(full_text_field="sparse", analyzer=ENGLISH))
+    warn_of_what_is_missing(config(), collection(full_text_field="sparse", analyzer=ENGLISH))
+    warn_of_what_is_missing(config(full_text_search=True), collection(full_text_field="sparse"))
+    assert not caplog.messages
+    long = {"analyzer_params": {"tokenizer": {"type": "jieba", "dict": ["word"] * 1000}}}
+    warn_of_what_is_missing(wanted, collection(full_text_field="sparse", analyzer=long))
+    [line] = caplog.messages
+    assert "indexing.full_text_analyzer" in line
+    assert '{"type": "english"}' in line
+    assert "jieba" in line
+    assert len(line) < 1000
+
+
+def test_a_version_is_compared_by_as_many_numbers_as_it_tells() -> None:
+    """Three of a server; two of Zilliz Cloud, which is the newest of them. None where it tells none."""
+    assert server("v2.5.11").is_from(2, 5, 11)
+    assert not server("v2.5.4-hotfix").is_from(2, 5, 11)
+    assert server("Zilliz Cloud Vector Database(Compatible with Milvus 2.5)").is_from(2, 5, 11)
+    assert not server("").is_from(2, 3)
+    untold = Server("h", "2.5.0", told=False)
+    assert untold.can_search_full_text
+    assert not untold.has_nullable_columns
+    assert not untold.keeps_partitions
+    assert untold.named_version == "does not tell its version"
