@@ -28,7 +28,7 @@ QUESTION = "My phone was stolen, and the app with the sign-in codes was on it."
 TITLE = "You lost the phone with your authenticator app"
 URL = "https://support.tallyroost.example/hc/en-us/articles/360051776479-You-lost-the-phone-with-your-authenticator-app"
 SAID = "Choose **Try another way** and enter one of your recovery codes [1]."
-KEY = "PLANTED-KEY"
+KEY, MODEL = "PLANTED-KEY", "a-model"
 
 
 @pytest.fixture
@@ -58,15 +58,13 @@ def configure(folder: Path, config: dict[str, Any], **indexing: Any) -> None:
 def variables(chat: OpenAIEndpoint | None) -> dict[str, str]:
     """The environment of the program; without a chat endpoint nobody is named to answer."""
     nothing = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": "", "CHAT_MODEL": ""}
-    return nothing if chat is None else {**nothing, "OPENAI_BASE_URL": chat.base_url, "OPENAI_API_KEY": KEY}
+    return nothing if chat is None else {"OPENAI_BASE_URL": chat.base_url, "OPENAI_API_KEY": KEY, "CHAT_MODEL": MODEL}
 
 
-def answer(
-    folder: Path, chat: OpenAIEndpoint, *arguments: str, question: str = QUESTION
-) -> subprocess.CompletedProcess[str]:
+def answer(folder: Path, chat: OpenAIEndpoint, question: str = QUESTION) -> subprocess.CompletedProcess[str]:
     """The program's end."""
     return subprocess.run(
-        [sys.executable, PROGRAM, question, *arguments],
+        [sys.executable, PROGRAM, question],
         cwd=folder, capture_output=True, text=True, check=False, timeout=300,
         env=environment(**variables(chat)),
     )  # fmt: skip
@@ -80,9 +78,9 @@ class Program:
     patch: pytest.MonkeyPatch
     captured: pytest.CaptureFixture[str]
 
-    def reason(self, chat: OpenAIEndpoint | None, *arguments: str, question: str = QUESTION) -> str:
+    def reason(self, chat: OpenAIEndpoint | None, question: str = QUESTION) -> str:
         """The one sentence of a program without an answer, which would go to standard error."""
-        self.patch.setattr(sys, "argv", ["answer.py", question, *arguments])
+        self.patch.setattr(sys, "argv", ["answer.py", question])
         for name, value in variables(chat).items():
             self.patch.setenv(name, value)
         with pytest.raises(SystemExit) as end:
@@ -109,11 +107,11 @@ def one_sentence(said: str) -> str:
 
 def test_an_answer_links_to_the_article_that_it_cites(demo: Path, chat: OpenAIEndpoint) -> None:
     """The model is given the question and the article's text under a number; the number becomes a link."""
-    done = answer(demo, chat, "--model", "a-model")
+    done = answer(demo, chat)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{SAID}\n\n[1] {TITLE}\n    {URL}\n"
     [asked] = chat.chats
-    assert asked["model"] == "a-model"
+    assert asked["model"] == MODEL
     rules, prompt = (message["content"] for message in asked["messages"])
     assert "NOT ANSWERED" in rules
     assert prompt.startswith(f"[1] {TITLE}\n\n")
@@ -131,49 +129,50 @@ def test_nothing_near_is_no_answer_and_costs_nothing(program: Program, chat: Ope
 def test_what_may_be_made_up_is_not_shown(program: Program, chat: OpenAIEndpoint) -> None:
     """No citation, a citation of something else, the word for no answer, silence."""
     for said, sentence in {
-        "NOT ANSWERED": f"The articles nearest to that question do not answer it: {TITLE}",
+        "NOT ANSWERED": f"The nearest articles do not answer it: {TITLE}",
         "Use your recovery codes.": "The answer does not say which articles it rests on, so it is not shown",
         "Use your recovery codes [1, 77].": "The answer does not say which articles it rests on, so it is not shown",
-        "": "The service at 127.0.0.1 answered with nothing",
+        "": "The answer does not say which articles it rests on, so it is not shown",
     }.items():
         chat.said = said
         assert program.reason(chat).startswith(sentence)
 
 
 def test_a_chat_endpoint_that_fails_is_one_sentence(program: Program, chat: OpenAIEndpoint) -> None:
-    """It names the service, and what to set; the key and what the service said are not repeated."""
-    for fault, sentence in {
-        "revoked": "refuses the key: check OPENAI_API_KEY.",
-        "404": 'does not know the model "gpt-4o-mini"',
-        "quota": "takes no more requests of this account now",
-        "500": "failed: try again later.",
-        "nothing at all": "cannot be reached: check --base-url",
-        "no completion": "gave an answer that is no chat completion",
+    """It names the model, the kind of error and what to look at; the key and what the service said are not repeated."""
+    for fault, kind in {
+        "revoked": "AuthenticationError",
+        "404": "NotFoundError",
+        "quota": "RateLimitError",
+        "500": "InternalServerError",
+        "nothing at all": "APIConnectionError",
+        "no completion": "TypeError",
     }.items():
         chat.always = fault
-        assert program.reason(chat).startswith(f"The service at 127.0.0.1 {sentence}")
+        assert program.reason(chat) == (
+            f"{MODEL} gave no answer ({kind}): check OPENAI_API_KEY, OPENAI_BASE_URL, CHAT_MODEL."
+        )
 
 
 def test_what_is_missing_is_named(demo: Path, program: Program, chat: OpenAIEndpoint) -> None:
     """Nobody to answer, no address, no collection, another model, no text, no configuration: each says what to do."""
-    assert "set OPENAI_API_KEY, or name a service with --base-url" in program.reason(None)
-    assert "must be an address such as" in program.reason(None, "--base-url", "localhost:11434")
+    assert "set OPENAI_API_KEY, or OPENAI_BASE_URL" in program.reason(None)
     config = json.loads((demo / ".demo" / "destination.json").read_text())
     configure(demo, config, host="other.db")
-    assert 'has no collection "zendesk": run `make demo`' in program.reason(chat)
+    assert 'has no collection "zendesk" (indexing.collection): sync into it first' in program.reason(chat)
     assert not (demo / "other.db").exists()
     configure(demo, config, collection="other")
-    assert 'has no collection "other": run `make demo`' in program.reason(chat)
+    assert 'has no collection "other"' in program.reason(chat)
     configure(demo, {**config, "embedding": {"mode": "fake"}})
     assert "holds vectors of the model local:all-MiniLM-L6-v2:384" in program.reason(chat)
     configure(demo, {**config, "embedding": {"mode": "from_field", "field_name": "v", "dimensions": 384}})
-    assert "no model is known to embed a question with" in program.reason(chat)
+    assert "a model to embed the question with" in program.reason(chat)
     configure(demo, {**config, "omit_raw_text": True})
-    assert "The collection holds no text (omit_raw_text)" in program.reason(chat)
+    assert "An answer needs texts to read" in program.reason(chat)
     (demo / ".demo" / "destination.json").write_text("{")
     assert "cannot be read as JSON" in program.reason(chat)
     (demo / ".demo" / "destination.json").unlink()
-    assert "run `make demo`, or name" in program.reason(chat)
+    assert "run `make demo`, or name a configuration with --config" in program.reason(chat)
     assert chat.requests == 0
 
 
