@@ -55,7 +55,7 @@ LEVELS = {
 """Python's levels in the words of the protocol; INFO for all others."""
 
 
-FOR_PEOPLE = frozenset({"backfill", "reembed"})
+FOR_PEOPLE = frozenset({"backfill", "preview", "reembed"})
 """Commands that no platform calls: they speak text on standard error."""
 
 
@@ -196,6 +196,11 @@ def _run_for_people(arguments: Namespace, output: PlainOutput) -> None:
         from destination_milvus.backfill.model_change import reembed  # noqa: PLC0415 - as below
 
         reembed(arguments, config, catalog, output)
+        return
+    if arguments.command == "preview":
+        from destination_milvus.backfill.preview import preview  # noqa: PLC0415 - as below
+
+        preview(arguments, config, catalog, output)
         return
     from destination_milvus.backfill.commands import backfill  # noqa: PLC0415 - as below
 

@@ -168,7 +168,7 @@ def committer(config: Config, milvus: OpenCollection, embedder: Embedder) -> Com
         store=milvus.store,
         embedder=watched(config.embedding, embedder),
         chunker=Chunker.configured(config.processing, milvus.collection.text_bytes),
-        row_format=_row_format(config, embedder, milvus.collection),
+        row_format=row_format(config, embedder, milvus.collection),
         skip_bad_records=config.advanced.bad_records == "skip",
     )
 
@@ -181,7 +181,7 @@ def batch_limits(config: Config) -> BatchLimits:
     )
 
 
-def _row_format(config: Config, embedder: Embedder, collection: Collection) -> str:
+def row_format(config: Config, embedder: Embedder, collection: Collection) -> str:
     """All that decides what rows look like: when it changes, every record is written anew, and embedded if it must."""
     processing = config.processing.model_dump(mode="json")
     parts = [embedder.identity, CHUNKER_VERSION, processing, collection.vector_field, collection.text_field]

@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "precautions": "config embedding errors milvus",
     "check": "config embedding errors milvus model precautions",
     "write": "collection config digests documents embedding fields flow milvus model precautions protocol",
-    "backfill": "collection config digests documents embedding errors fields flow milvus model precautions protocol "
-    "write",
+    "preview": "collection config documents errors fields flow model protocol write",
+    "backfill": "collection config digests documents embedding errors fields flow milvus model precautions preview "
+    "protocol write",
     "destination": "check config write",
     "run": "backfill check config errors model stopping write",
 }

@@ -26,6 +26,17 @@ examples:
 
 exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
 
+PREVIEW = """\
+Show what the records of a source would become with this configuration, before anything is paid: chunks and their sizes,
+tokens and money, rows and memory, metadata, the first texts as they would be embedded, and warnings with the option
+that mends them. Embeds and writes nothing, and connects to nothing unless --against asks for it."""
+
+PREVIEW_EXAMPLES = """\
+examples:
+  source read ... | destination-milvus preview --config config.json --catalog catalog.json --records 5000 --price 0.02
+  destination-milvus preview --config config.json --catalog catalog.json --input export/ --stream tickets --json
+
+exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
 
 REEMBED = """\
 Write the records of a collection into another one, with the vectors of another model: without the source, while the old
@@ -77,6 +88,33 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="read everything, count it and what it would cost; embed and write nothing",
     )
+    preview = commands.add_parser(
+        "preview",
+        help="show what records would become and cost; embeds and writes nothing",
+        description=PREVIEW,
+        epilog=PREVIEW_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    preview.add_argument("--config", required=True, help="path of the destination's configuration, a JSON file")
+    preview.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
+    preview.add_argument(
+        "--input", action="append", metavar="PATTERN", help="files as of backfill, in the place of standard input"
+    )
+    preview.add_argument("--stream", help="the stream that the files are of, as of backfill")
+    preview.add_argument("--records", type=int, metavar="N", help="read no more than so many records")
+    preview.add_argument(
+        "--total", type=int, metavar="N", help="how many records there are in all, where fewer are read: for the costs"
+    )
+    preview.add_argument("--examples", type=int, default=3, metavar="N", help="records to show of each stream (3)")
+    preview.add_argument("--price", type=float, metavar="P", help="of a million tokens")
+    preview.add_argument("--tokens-per-minute", type=int, metavar="N", help="the limit of your account, for the time")
+    preview.add_argument("--requests-per-minute", type=int, metavar="N", help="the same for requests")
+    preview.add_argument(
+        "--against",
+        action="store_true",
+        help="compare with the collection: how many are new, changed, unchanged, and what would be embedded",
+    )
+    preview.add_argument("--json", action="store_true", help="for programs: one JSON object")
     reembed = commands.add_parser(
         "reembed",
         help="write the records of a collection into another one, with the vectors of another model",

@@ -9,7 +9,6 @@ from contextlib import closing
 
 from destination_milvus.backfill import local
 from destination_milvus.backfill.display import Clock, PlainOutput, duration, size, table
-from destination_milvus.backfill.estimate import Estimate
 from destination_milvus.backfill.inputs import find_files
 from destination_milvus.backfill.source import Source
 from destination_milvus.backfill.survey import Survey, survey
@@ -19,6 +18,7 @@ from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.address import require_milvus_lite
 from destination_milvus.model import Json
 from destination_milvus.precautions import require_cloud_safety
+from destination_milvus.preview.estimate import Estimate
 from destination_milvus.protocol.catalog import plan_streams
 
 logger = logging.getLogger("airbyte.backfill")
@@ -41,7 +41,7 @@ def backfill(arguments: Namespace, config: Config, catalog: Mapping[str, Json], 
     plans = plan_streams(catalog)
     looked = survey(find_files(arguments.input), plans, stream=arguments.stream, generation=arguments.generation)
     with closing(Source(looked)) as source:
-        _tell_input(source, plans.keys() - looked.plans.keys())
+        tell_input(source, plans.keys() - looked.plans.keys())
         _find_newest(source, output)
         if arguments.dry_run:
             _estimate(config, source, output)
@@ -65,7 +65,8 @@ def _find_newest(source: Source, output: PlainOutput) -> None:
         source.find_newest()
 
 
-def _tell_input(source: Source, unmet: Iterable[tuple[str, str | None]]) -> None:
+def tell_input(source: Source, unmet: Iterable[tuple[str, str | None]]) -> None:
+    """Say what is read, and of which streams nothing is there."""
     looked = source.survey
     names = ", ".join(plan.identifier for plan in looked.plans.values()) or "no stream"
     logger.info("Input: %s of %s, of %s.", _files(len(looked.parts)), size(looked.size), names)
@@ -136,7 +137,7 @@ def _left_out(source: Source) -> list[str]:
 
 
 def _estimate(config: Config, source: Source, output: PlainOutput) -> None:
-    estimate = Estimate(config, source)
+    estimate = Estimate(config, source.survey.plans)
     clock = Clock()
 
     def share() -> float:
@@ -147,7 +148,8 @@ def _estimate(config: Config, source: Source, output: PlainOutput) -> None:
         return "  ".join([f"{estimate.tokens:,} tokens", *([f"{duration(left)} left"] if left is not None else [])])
 
     with output.bar(share, words):
-        estimate.run()
+        for block in source.blocks():
+            estimate.take(block)
     for line in _estimated(config, source, estimate):
         output.line(line)
 
@@ -155,15 +157,17 @@ def _estimate(config: Config, source: Source, output: PlainOutput) -> None:
 def _estimated(config: Config, source: Source, estimate: Estimate) -> Iterable[str]:
     rows = [["stream", "records", "deletions", "without text", "bad", "chunks", "tokens"]]
     for name, counts in estimate.streams.items():
-        numbers = (counts.records, counts.deletions, counts.without_text, counts.bad, counts.chunks, counts.tokens)
+        sizes = counts.sizes
+        numbers = (counts.records, counts.deletions, counts.without_text, counts.bad, sizes.texts, sizes.tokens)
         rows.append([source.survey.plans[name].identifier, *(f"{number:,}" for number in numbers)])
     yield from table(rows)
     yield from _left_out(source)
     for counts in estimate.streams.values():
-        if counts.first_bad is not None:
-            yield f"The first bad record: {counts.first_bad.message}"
+        if counts.first_bad:
+            yield f"The first bad record: {counts.first_bad[0].message}"
+    most = "At most" if estimate.is_exact else "At most about"
     yield (
-        f"At most {estimate.tokens:,} tokens are embedded (counted in cl100k): less where texts repeat, or are stored "
+        f"{most} {estimate.tokens:,} tokens are embedded (counted in cl100k): less where texts repeat, or are stored "
         "with their vectors already."
     )
     limit = config.advanced.tokens_per_minute

@@ -1,0 +1,1 @@
+"""What records would become, and cost: counted without embedding or writing, in bounded memory."""
