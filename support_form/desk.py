@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from destination_milvus import digests
+from destination_milvus.config.environment import VARIABLES
 from destination_milvus.embedding import create_embedder
 from destination_milvus.errors import CollectionMissing, ConfigError, DestinationError, ModelMismatch, TransientError
 from destination_milvus.milvus.address import described, is_embedded
@@ -289,17 +290,3 @@ def _headline(error: DestinationError) -> str:
     if isinstance(error, ConfigError):
         return "This form is not set up completely"
     return "We cannot reach our records right now"
-
-
-VARIABLES = {
-    "indexing.host": "MILVUS_URL",
-    "indexing.auth": "MILVUS_TOKEN",
-    "indexing.db": "MILVUS_DATABASE",
-    "indexing.collection": "MILVUS_COLLECTION",
-    "embedding": "EMBEDDING_MODEL",
-    "embedding.model": "EMBEDDING_MODEL",
-    "embedding.openai_key": "OPENAI_API_KEY",
-    "embedding.base_url": "OPENAI_BASE_URL",
-    "embedding.dimensions": "EMBEDDING_DIMENSIONS",
-}
-"""What the form's environment calls the destination's options."""

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
+from pydantic import Field, Json
 
 from destination_milvus.config.embedding import MINILM, MULTILINGUAL
-from destination_milvus.config.models import Config, parse_config
+from destination_milvus.config.environment import DEMO, EXPECTED, Environment, read_environment
+from destination_milvus.config.models import Config
 from destination_milvus.errors import ConfigError
-
-LOCAL_MODELS: tuple[str, ...] = (MINILM, MULTILINGUAL)
-DEFAULT_OPENAI_MODEL = "text-embedding-3-small"
 
 MAX_DISTANCE = 4.0
 """Squared L2 distance between two unit vectors that point away from each other."""
-
-DEMO = Path(".demo") / "milvus.db"
-"""Where the demo keeps its collection, in the folder that it and the form are started in; of another local model in a
-folder beside it, with the model's name."""
 
 TEXT = {
     "text_fields": ["body", "title", "description", "subject"],
@@ -60,28 +53,13 @@ THRESHOLDS: Mapping[str, Thresholds] = {
 }
 
 
-class Settings(BaseModel):
+class Settings(Environment):
     """What the environment says, under the names of its variables."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    milvus_url: str = Field(alias="MILVUS_URL")
-    milvus_token: SecretStr | None = Field(default=None, alias="MILVUS_TOKEN")
-    milvus_database: str = Field(default="", alias="MILVUS_DATABASE")
-    collection: str = Field(default="zendesk", alias="MILVUS_COLLECTION")
-    embedding_model: str | None = Field(default=None, alias="EMBEDDING_MODEL")
-    embedding_dimensions: int | None = Field(default=None, ge=1, alias="EMBEDDING_DIMENSIONS")
-    openai_api_key: SecretStr | None = Field(default=None, alias="OPENAI_API_KEY")
-    openai_base_url: str | None = Field(default=None, alias="OPENAI_BASE_URL")
     duplicate_distance: float | None = Field(default=None, ge=0, le=MAX_DISTANCE, alias="DUPLICATE_DISTANCE")
     article_distance: float | None = Field(default=None, ge=0, le=MAX_DISTANCE, alias="ARTICLE_DISTANCE")
     organizations: Json[dict[int, str]] | None = Field(default=None, alias="ORGANIZATIONS")
     """Names by id, for the sign-in stub."""
-
-    @property
-    def model(self) -> str:
-        """The embedding model by name."""
-        return self.embedding_model or DEFAULT_OPENAI_MODEL
 
     @property
     def thresholds(self) -> Thresholds:
@@ -107,39 +85,7 @@ class Settings(BaseModel):
         Raises:
             ConfigError: a value is not one that the destination takes, or a key is missing.
         """
-        local = self.model in LOCAL_MODELS
-        return parse_config(
-            {
-                "embedding": {"mode": "local", "model": self.model} if local else self._openai(),
-                "processing": {**TEXT, **(LOCAL_CHUNKS if local else OPENAI_CHUNKS)},
-                "indexing": {
-                    "host": self.milvus_url,
-                    "db": self.milvus_database,
-                    "collection": self.collection,
-                    "auth": self._auth(),
-                },
-                "advanced": {"concurrency": 1},  # one ticket
-            }
-        )
-
-    def _openai(self) -> dict[str, Any]:
-        if self.openai_api_key is None:
-            raise ConfigError(
-                f'The model "{self.model}" is OpenAI\'s, and OPENAI_API_KEY is not set. Set it, or set '
-                f"EMBEDDING_MODEL={MINILM} for a collection that was filled with the local model."
-            )
-        return {
-            "mode": "openai",
-            "openai_key": self.openai_api_key.get_secret_value(),
-            "model": self.embedding_model,
-            "dimensions": self.embedding_dimensions,
-            "base_url": self.openai_base_url,
-        }
-
-    def _auth(self) -> dict[str, str]:
-        if self.milvus_token is None:
-            return {"mode": "no_auth"}
-        return {"mode": "token", "token": self.milvus_token.get_secret_value()}
+        return self.config({**TEXT, **(LOCAL_CHUNKS if self.is_local else OPENAI_CHUNKS)})
 
 
 def _first(value: float | None, default: float) -> float:
@@ -152,24 +98,12 @@ def read_settings(environment: Mapping[str, str], demo: Path = DEMO) -> Settings
     Raises:
         ConfigError: names every variable that is wrong; values are not repeated.
     """
-    given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    defaults = {} if "MILVUS_URL" in given else _of_demo(given.get("EMBEDDING_MODEL", MINILM), demo)
-    try:
-        return Settings.model_validate({**defaults, **given})
-    except ValidationError as error:
-        wrong = sorted({str(detail["loc"][0]) for detail in error.errors(include_url=False, include_input=False)})
-        raise ConfigError("; ".join(_EXPECTED[name] for name in wrong) + ".") from None
-
-
-def _of_demo(model: str, demo: Path) -> dict[str, str]:
-    """Each local model has a collection of its own."""
-    database = demo.parent / MULTILINGUAL / demo.name if model == MULTILINGUAL else demo
-    return {"MILVUS_URL": str(database.absolute()), "EMBEDDING_MODEL": MINILM}
+    return read_environment(Settings, environment, _EXPECTED, demo)
 
 
 _EXPECTED = {
+    **EXPECTED,
     "DUPLICATE_DISTANCE": "DUPLICATE_DISTANCE must be a number from 0 to 4",
     "ARTICLE_DISTANCE": "ARTICLE_DISTANCE must be a number from 0 to 4",
-    "EMBEDDING_DIMENSIONS": "EMBEDDING_DIMENSIONS must be a whole number above 0",
     "ORGANIZATIONS": 'ORGANIZATIONS must be a JSON object of names by id, as in {"360033549136": "Harborline"}',
 }

@@ -171,6 +171,16 @@ def translated(error: BaseException, indexing: Indexing) -> DestinationError:
     return meaning.kind(sentence.format(where=where, collection=indexing.collection, db=indexing.db or "default"))
 
 
+def own_words(error: DestinationError) -> str:
+    """What Milvus itself said, in one line; empty where the error is not of its making.
+
+    It quotes the request and values of rows: for whoever wrote the request, and for no log.
+    """
+    cause = error.__cause__
+    said = getattr(cause, "message", None)
+    return " ".join(said.split()) if isinstance(said, str) else ""
+
+
 def is_retryable(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
     if not isinstance(error, Exception):

@@ -49,9 +49,14 @@ def contains_any(field: str, values: Iterable[str | int]) -> str:
     return f"json_contains_any({name}, {literals(wanted)})" if wanted else f"{CHUNK} < 0"
 
 
+def not_in(field: str, values: Iterable[str | int]) -> str:
+    """Rows whose field has none of some values. Raises as `equals`."""
+    return f"{_plain(field)} not in {literals(values)}"
+
+
 def all_of(*filters: str) -> str:
-    """Rows that all of these filters find."""
-    return " and ".join(f"({each})" for each in filters)
+    """Rows that all of these filters find; an empty one finds every row."""
+    return " and ".join(f"({each})" for each in filters if each)
 
 
 def _plain(field: str) -> str:
@@ -77,6 +82,16 @@ def first_rows_filter(stream: str, record_ids: Sequence[str], several: Collectio
         return records_filter(stream, record_ids)
     first = f"{CHUNK} == 0" if not more else f"({CHUNK} == 0 or {RECORD_ID} in {literals(more)})"
     return f"{records_filter(stream, record_ids)} and {first}"
+
+
+def heads_filter(stream: str) -> str:
+    """First rows of a stream's records: one each, where the connector numbered them."""
+    return f"{stream_filter(stream)} and {CHUNK} == 0"
+
+
+def unfinished_filter(stream: str) -> str:
+    """First rows of those records of a stream whose newest version is not complete."""
+    return f'{heads_filter(stream)} and {FINGERPRINT} == ""'
 
 
 def older(generation: int, minimum: int) -> str:

@@ -27,12 +27,16 @@ from destination_milvus.milvus.connection import CONNECT_TIMEOUT, connect, held
 from destination_milvus.milvus.description import MODEL_PROPERTY, collection_of
 from destination_milvus.milvus.errors import is_collection_missing, translated
 from destination_milvus.milvus.existing import schema_problems
+from destination_milvus.milvus.filters import all_of, not_in
 from destination_milvus.model import Embedder, Json, Vector
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 T = TypeVar("T")
+
+WINDOW = 16_384
+"""Milvus: the farthest row that a page, or a search, can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,16 @@ class Hit:
     """What Milvus calls its distance: for COSINE, IP, words and both the larger the nearer, for L2 the smaller."""
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What a field is indexed by, in Milvus' words."""
+
+    field: str
+    type: str
+    metric: str
+    """Empty for fields that are no vectors."""
+
+
 class Reader:
     """A collection, open for reading. Safe to use from several threads."""
 
@@ -80,18 +94,53 @@ class Reader:
         """
         self._answer(lambda: self._client.load_collection(self.collection.name, timeout=self._timeout))
 
-    def query(self, filter: str, fields: Sequence[str], limit: int | None = None) -> list[Mapping[str, Json]]:  # noqa: A002 - Milvus' word
-        """The rows that a filter finds; of more than `limit` any so many.
+    def query(
+        self,
+        filter: str,  # noqa: A002 - Milvus' word
+        fields: Sequence[str],
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Mapping[str, Json]]:
+        """The rows that a filter finds; of more than `limit` any so many, after `offset` others.
+
+        Pages by `offset` neither repeat nor leave out a row, as long as nothing is written meanwhile.
 
         Raises:
-            DestinationError: Milvus cannot answer, or refuses the filter.
+            DestinationError: Milvus cannot answer, or refuses the filter, or `limit` + `offset` is above `WINDOW`.
         """
-        limits = {} if limit is None else {"limit": limit}
+        limits = {} if limit is None else {"limit": limit, "offset": offset}
         return self._answer(
             lambda: self._client.query(
                 self.collection.name, filter=filter, output_fields=list(fields), **limits, **self._options
             )
         )
+
+    def count(self, filter: str = "") -> int:  # noqa: A002
+        """How many rows a filter finds. Errors as for `query`."""
+        return int(self.query(filter, ["count(*)"])[0]["count(*)"])
+
+    def distinct(self, field: str, *, filter: str = "", limit: int = 100) -> list[str | int]:  # noqa: A002
+        """The values that a field has among the rows that a filter finds: of more than `limit` any so many, sorted.
+
+        Milvus cannot group. Each request asks for rows with none of the values found so far, so that there are about
+        as many requests as values, however many rows there are. Errors as for `query`.
+        """
+        found: set[str | int] = set()
+        while len(found) < limit:
+            others = all_of(filter, not_in(field, found)) if found else filter
+            values = {row.get(field) for row in self.query(others, [field], limit=limit)}
+            new = {value for value in values if isinstance(value, (str, int))} - found
+            if not new:
+                break
+            found |= new
+        return sorted(found, key=lambda value: (isinstance(value, str), value))[:limit]
+
+    def indexes(self) -> list[Index]:
+        """What the collection's fields are indexed by. Errors as for `query`."""
+        name, client = self.collection.name, self._client
+        found = self._answer(lambda: [client.describe_index(name, index) for index in client.list_indexes(name)])
+        keys = ("field_name", "index_type", "metric_type")
+        return [Index(*(str(index.get(key, "")) for key in keys)) for index in found]
 
     def search(self, vector: Vector, *, filter: str = "", fields: Sequence[str] = (), limit: int = 10) -> list[Hit]:  # noqa: A002
         """The rows nearest to a vector, nearest first.
@@ -214,12 +263,12 @@ def _hits(answer: Sequence[Mapping[str, Json]]) -> list[Hit]:
 
 
 @contextmanager
-def open_reader(config: Config, embedder: Embedder, *, timeout: float = CONNECT_TIMEOUT) -> Iterator[Reader]:
+def open_reader(config: Config, embedder: Embedder | None, *, timeout: float = CONNECT_TIMEOUT) -> Iterator[Reader]:
     """The configured collection, open for reading; afterwards Milvus Lite is let go of for other processes.
 
     Args:
         config: the destination's own.
-        embedder: makes the vectors to search by; its model must be the collection's.
+        embedder: makes the vectors to search by; its model must be the collection's. None for who searches by none.
         timeout: seconds for each call.
 
     Raises:
@@ -234,7 +283,8 @@ def open_reader(config: Config, embedder: Embedder, *, timeout: float = CONNECT_
         collection = find_collection(client, config)
         if collection is None:
             raise _missing(indexing)
-        require_model(client, config, collection, embedder)
+        if embedder is not None:
+            require_model(client, config, collection, embedder)
         reader = Reader(client, indexing, collection, timeout=timeout)
         reader.load()
         yield reader
@@ -330,4 +380,4 @@ def require_model(client: MilvusClient, config: Config, collection: Collection, 
 def _is_empty(client: MilvusClient, config: Config, collection: Collection) -> bool:
     reader = Reader(client, config.indexing, collection, timeout=CALL_TIMEOUT)
     reader.load()
-    return int(reader.query("", ["count(*)"])[0]["count(*)"]) == 0
+    return reader.count() == 0

@@ -17,6 +17,7 @@ from destination_milvus.milvus.errors import (
     is_retryable,
     is_still_loading,
     is_unimplemented,
+    own_words,
     translated,
 )
 
@@ -261,3 +262,13 @@ def test_a_call_that_a_server_lacks_is_told_from_other_failures() -> None:
     assert is_unimplemented(RpcError(grpc.StatusCode.UNIMPLEMENTED))
     assert is_unimplemented(milvus(10))
     assert not is_unimplemented(RpcError(grpc.StatusCode.UNAVAILABLE))
+
+
+def test_milvus_own_words_are_there_for_who_wrote_the_request() -> None:
+    """In one line; nothing where the error came from elsewhere."""
+    refused = translated(milvus(1100, "cannot parse expression:\n  a === b"), INDEXING)
+    assert own_words(refused) == ""
+    refused.__cause__ = milvus(1100, "cannot parse expression:\n  a === b")
+    assert own_words(refused) == "cannot parse expression: a === b"
+    refused.__cause__ = ValueError("else")
+    assert own_words(refused) == ""

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination_milvus.milvus.filters import all_of, between, contains_any, equals, is_in, synced_heads_filter
+from destination_milvus.milvus.filters import (
+    all_of,
+    between,
+    contains_any,
+    equals,
+    heads_filter,
+    is_in,
+    not_in,
+    synced_heads_filter,
+    unfinished_filter,
+)
 
 NASTY = st.text(st.sampled_from(['"', "\\", "'", "\n", " ", "o", "r", "1", "=", "é", "]", ","]), max_size=12)
 
@@ -42,6 +52,13 @@ def test_nothing_contains_any_of_no_values() -> None:
 def test_filters_are_combined_whole() -> None:
     """An `or` inside one of them stays inside it."""
     assert all_of(equals("a", 1), "b == 2 or c == 3") == "(a == 1) and (b == 2 or c == 3)"
+    assert all_of("", not_in("a", [1, "x"])) == '(a not in [1, "x"])'
+
+
+def test_heads_are_first_chunks_and_the_unfinished_ones_have_no_fingerprint() -> None:
+    """One row a record, and of those the records that a sync has begun and not completed."""
+    assert heads_filter('a"b') == '_ab_stream == "a\\"b" and _ab_chunk == 0'
+    assert unfinished_filter("t") == '_ab_stream == "t" and _ab_chunk == 0 and _ab_fingerprint == ""'
 
 
 @pytest.mark.parametrize("field", ["", "a b", "a == 1 or b", "1a", 'a"'])
