@@ -21,7 +21,7 @@ export UV_COMPILE_BYTECODE ?= 1
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-clean app test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills backfill-kills lint types format spec options lock clean
+.PHONY: help demo demo-clean app playground test acceptance image image-base image-test wheel release-check pyairbyte zendesk bench bench-full quality kills backfill-kills lint types format spec options lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -36,6 +36,10 @@ app: $(STAMP)  ## The support form on the demo's data, in the browser; LOCAL_MOD
 	@test -e .demo$(addprefix /,$(filter-out all-MiniLM-L6-v2,$(LOCAL_MODEL)))/milvus.db \
 	  || LOCAL_MODEL=$(LOCAL_MODEL) $(BIN)/python examples/demo.py
 	$(if $(LOCAL_MODEL),EMBEDDING_MODEL=$(LOCAL_MODEL)) $(BIN)/milvus-support-form $(ARGS)
+
+playground: $(STAMP)  ## What the demo's collection holds, in the browser: counts, queries, searches, a map
+	@test -e .demo/milvus.db || $(BIN)/python examples/demo.py
+	$(BIN)/milvus-playground $(ARGS)
 
 test: $(STAMP)  ## All tests, on Milvus Lite and a real Milvus server; ARGS="-k head" for some
 ifdef ARGS
@@ -112,7 +116,7 @@ clean:  ## Remove what the other commands made
 
 # From nothing each time: an environment that was interrupted, or made by another Python, is not worth repairing.
 # pip brings only uv, which is in the lock like everything else.
-$(STAMP): requirements.lock pyproject.toml source_zendesk_stub/pyproject.toml support_form/pyproject.toml
+$(STAMP): requirements.lock pyproject.toml source_zendesk_stub/pyproject.toml support_form/pyproject.toml playground/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 	  found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing); \
 	  echo "$(PYTHON) is $$found: Python 3.10 to 3.13 is needed." \
@@ -126,5 +130,5 @@ $(STAMP): requirements.lock pyproject.toml source_zendesk_stub/pyproject.toml su
 	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/uv.txt
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation \
-	  --editable . --editable source_zendesk_stub --editable support_form
+	  --editable . --editable source_zendesk_stub --editable support_form --editable playground
 	@touch $@

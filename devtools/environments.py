@@ -15,7 +15,13 @@ LOCK = ROOT / "requirements.lock"
 CONNECTOR = "airbyte-destination-milvus"
 STUB = "airbyte-source-zendesk-stub"
 FORM = "milvus-support-form"
-DISTRIBUTIONS: Mapping[str, Path] = {CONNECTOR: ROOT, STUB: ROOT / "source_zendesk_stub", FORM: ROOT / "support_form"}
+PLAYGROUND = "milvus-playground"
+DISTRIBUTIONS: Mapping[str, Path] = {
+    CONNECTOR: ROOT,
+    STUB: ROOT / "source_zendesk_stub",
+    FORM: ROOT / "support_form",
+    PLAYGROUND: ROOT / "playground",
+}
 """What is built and installed by itself: its name, and the folder of its pyproject.toml."""
 
 # not `python -m uv`, which installs into the environment that it runs in, whatever it is told

@@ -51,6 +51,7 @@ def main() -> None:
     print(f"\nDay {day} is in Milvus after {time.monotonic() - started:.1f} s.")
     _search(config)
     print(f"\nRun it again for day {day + 1}, or `make demo-clean` to start over.")
+    print("`make playground` shows what the collection holds; `make app` opens a support form on it.")
 
 
 def _destination_config() -> dict[str, Any]:

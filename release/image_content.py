@@ -19,7 +19,7 @@ USER = 1000
 PROGRAMS_OF_A_BUILD = ("gcc", "cc", "g++", "clang", "make", "git", "uv")
 FOLDERS_OF_A_BUILD = ("/build", "/uv", "/root/.cache", "/home/airbyte/.cache")
 PACKAGES_OF_A_BUILD = {"pip", "uv", "hatchling", "pytest", "mypy"}
-COMPANIONS = {"airbyte-source-zendesk-stub", "milvus-support-form", "streamlit"}
+COMPANIONS = {"airbyte-source-zendesk-stub", "milvus-support-form", "milvus-playground", "streamlit"}
 """Installed beside the connector on a desk, and not here."""
 EXTRAS = {
     "lite": {"milvus-lite", "pyarrow", "faiss-cpu"},

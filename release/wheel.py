@@ -8,7 +8,7 @@ import sys
 from devtools.environments import DISTRIBUTIONS, ROOT, UV, built, run
 
 WHERE = "import {0}; print(*(package.__file__ for package in ({0})))".format(
-    "destination_milvus, source_zendesk_stub, support_form"
+    "destination_milvus, source_zendesk_stub, support_form, playground"
 )
 
 
