@@ -10,17 +10,12 @@ import html
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import streamlit
@@ -29,6 +24,7 @@ from streamlit.testing.v1 import AppTest
 from destination_milvus.config.embedding import MINILM
 from devtools.backends import Backend
 from devtools.connector import catalog, entities, record, stream, write
+from integration_tests.browser import Serve, Served, Visitor, end, free_port, launched, serving, windows
 from support_form.customers import DEMO_CUSTOMERS
 from support_form.desk import AlreadyOpen, Case, Desk, DeskClosed, Received, draw_number
 from support_form.run import PAGE
@@ -37,7 +33,6 @@ from support_form.settings import read_settings
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PROGRAMS = Path(sys.executable).parent
-CHROMIUM = Path("/usr/bin/chromium")
 
 NOOR, TOMAS, ADA = DEMO_CUSTOMERS
 """Two colleagues of Noor's, and somebody at each of two other organizations, have a new ticket about a lost
@@ -182,7 +177,7 @@ def test_a_sync_at_the_same_time_is_said(database: Path) -> None:
         with pytest.raises(DeskClosed) as closed:
             support.submit(case())
     finally:
-        _end(holder)
+        end(holder)
     assert closed.value.headline == "Our records are being updated"
     assert "one process at a time" in closed.value.detail
     assert isinstance(support.submit(case()), AlreadyOpen)
@@ -200,15 +195,6 @@ def _run_holder(database: Path, seconds: float) -> subprocess.Popen[str]:
     with holder.stdout:
         assert holder.stdout.readline() == "held\n"
     return holder
-
-
-def _end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
 
 
 def test_another_model_is_refused(database: Path) -> None:
@@ -240,7 +226,7 @@ def test_a_server_that_is_down_is_said_in_the_forms_words() -> None:
     """Nobody listens: the sentence names the address and the variable, within seconds."""
     started = time.monotonic()
     with pytest.raises(DeskClosed) as closed:
-        desk(Path(), MILVUS_URL=f"http://127.0.0.1:{_free_port()}").require_open()
+        desk(Path(), MILVUS_URL=f"http://127.0.0.1:{free_port()}").require_open()
     assert time.monotonic() - started < 30
     assert closed.value.headline == "We cannot reach our records right now"
     assert "MILVUS_URL" in closed.value.detail
@@ -276,99 +262,26 @@ def test_thresholds_mean_the_same_with_every_metric(backend: Backend, collection
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A form that is being served."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    log: Path
-    database: Path
-
-    def wait(self) -> Form:
-        """Return once it answers."""
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert self.process.poll() is None, f"The form has ended: {self.log.read_text()}"
-            assert time.monotonic() < deadline, f"The form does not answer: {self.log.read_text()}"
-            time.sleep(0.1)
-        return self
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5):  # noqa: S310 - loopback
-                return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-
-Serve = Callable[..., Form]
-
-
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Starts forms, each a process of its own as `make app` starts one, and ends them."""
-    forms: list[Form] = []
-
-    def start(**environment: str) -> Form:
-        folder, port = tmp_path_factory.mktemp("form"), _free_port()
-        database = folder / "milvus.db"
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MILVUS", "OPENAI"))}
-        command = [PROGRAMS / "milvus-support-form", "--server.port", str(port)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env={**inherited, "MILVUS_URL": str(database), "EMBEDDING_MODEL": MINILM, **environment},
-            )
-        forms.append(Form(process, f"http://127.0.0.1:{port}", folder / "log", database))
-        return forms[-1]
-
-    yield start
-    for form in forms:
-        _end(form.process)
+    """Starts forms."""
+    yield from serving(PROGRAMS / "milvus-support-form", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def form(serve: Serve) -> Form:
+def form(serve: Serve) -> Served:
     """A form, at first without the database that it is to open."""
     return serve()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium, headless."""
-    if not CHROMIUM.exists():
-        pytest.skip("no browser: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no browser driver: install playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    """A browser."""
+    yield from launched()
 
 
-@dataclass
-class Visitor:
-    """Somebody at the form, in a browser window of their own."""
-
-    page: Any
-    hosts: set[str | None] = field(default_factory=set)
-    """Where the page fetched anything from."""
+class Writer(Visitor):
+    """Somebody at the form."""
 
     def sign_in(self, url: str, customer: Any) -> None:
         """Open the form and choose an account."""
@@ -387,50 +300,11 @@ class Visitor:
         """Submit the form."""
         self.page.get_by_role("button", name="Send", exact=True).click()
 
-    def tab_to(self, selector: str) -> None:
-        """Press Tab until such an element has the focus."""
-        self.page.locator(selector).first.wait_for(state="attached")
-        for _ in range(30):  # several times around: what the page draws anew loses the focus
-            self.page.keyboard.press("Tab")
-            if self.page.evaluate(f"document.activeElement.matches('{selector}')"):
-                return
-        raise AssertionError(f"Tab does not lead to {selector}.")
-
-    def sees(self, heading: str) -> str:
-        """Wait for a page; its text."""
-        self.page.get_by_role("heading", name=heading, exact=True).wait_for()
-        self.page.wait_for_function("!document.querySelector('[data-stale=\"true\"], [data-testid=stSpinner]')")
-        text: str = self.page.locator(".stMain").inner_text()
-        return text
-
-    def is_as_wide_as_the_window(self) -> bool:
-        """Whether nothing sticks out to the right."""
-        fits: bool = self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        return fits
-
-    def shoot(self, name: str) -> None:
-        """Take a picture for the documentation, where asked to."""
-        if os.environ.get("UPDATE_SCREENSHOTS"):
-            self.page.wait_for_timeout(400)  # the running man in the corner goes
-            self.page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png", full_page=True)
-
 
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Visitor]]:
+def visit(chromium: Any) -> Iterator[Callable[..., Writer]]:
     """Opens browser windows."""
-    contexts = []
-
-    def open_window(width: int = 900, height: int = 760, **options: Any) -> Visitor:
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, **options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
-        visitor = Visitor(page)
-        page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).hostname))
-        return visitor
-
-    yield open_window
-    for context in contexts:
-        context.close()
+    yield from windows(chromium, Writer)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +347,7 @@ def test_outside_a_checkout_the_page_says_where_it_looked_for_the_demo(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_down_is_said_on_the_page(serve: Serve, form: Form, visit: Callable[..., Visitor]) -> None:
+def test_a_server_that_is_down_is_said_on_the_page(serve: Serve, form: Served, visit: Callable[..., Writer]) -> None:
     """A sentence, not a traceback, and before anybody has written a case in vain."""
     closed, visitor = serve(MILVUS_URL="http://127.0.0.1:9").wait(), visit()
     form.wait()  # it starts at the same time
@@ -484,18 +358,18 @@ def test_a_server_that_is_down_is_said_on_the_page(serve: Serve, form: Form, vis
     assert "check MILVUS_URL" in alert
     assert "Traceback" not in text
     visitor.shoot("support-form-down")
-    _end(closed.process)
+    end(closed.process)
 
 
 @pytest.fixture(scope="module")
-def open_form(form: Form, synced: Path) -> Form:
+def open_form(form: Served, synced: Path) -> Served:
     """A form on a copy of the demo."""
     if not form.database.exists():
         shutil.copytree(synced, form.database)
     return form.wait()
 
 
-def test_what_was_not_there_is_found_after_a_sync(form: Form, synced: Path, visit: Callable[..., Visitor]) -> None:
+def test_what_was_not_there_is_found_after_a_sync(form: Served, synced: Path, visit: Callable[..., Writer]) -> None:
     """The demo has not run: the page says so, and Try again is enough once it has."""
     visitor = visit()
     visitor.page.goto(form.wait().url)
@@ -506,7 +380,7 @@ def test_what_was_not_there_is_found_after_a_sync(form: Form, synced: Path, visi
     visitor.sees("Sign in")
 
 
-def test_a_duplicate_is_shown_with_subject_and_number(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_a_duplicate_is_shown_with_subject_and_number(open_form: Served, visit: Callable[..., Writer]) -> None:
     """The customer sees the colleague's ticket; nothing of others, and no second ticket is made."""
     visitor = visit()
     visitor.sign_in(open_form.url, NOOR)
@@ -521,7 +395,9 @@ def test_a_duplicate_is_shown_with_subject_and_number(open_form: Form, visit: Ca
     assert tickets(open_form.database, description=PROBLEM) == []
 
 
-def test_another_organization_gets_articles_and_not_our_tickets(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_another_organization_gets_articles_and_not_our_tickets(
+    open_form: Served, visit: Callable[..., Writer]
+) -> None:
     """The same words from somebody else: a receipt and the article that helps, and the next search finds the ticket."""
     visitor = visit()
     visitor.sign_in(open_form.url, ADA)
@@ -543,7 +419,7 @@ def test_another_organization_gets_articles_and_not_our_tickets(open_form: Form,
     assert number in colleague.sees("We are on it already")
 
 
-def test_a_double_click_makes_one_ticket(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_a_double_click_makes_one_ticket(open_form: Served, visit: Callable[..., Writer]) -> None:
     """Two clicks in a row are one case, also where the customer insists that it is a new one."""
     visitor, words = visit(), "The lid of the coffee machine in the site cabin is broken."
     visitor.sign_in(open_form.url, TOMAS)
@@ -565,7 +441,7 @@ def test_a_double_click_makes_one_ticket(open_form: Form, visit: Callable[..., V
     )
 
 
-def test_a_sync_at_the_same_time_costs_no_text(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_a_sync_at_the_same_time_costs_no_text(open_form: Served, visit: Callable[..., Writer]) -> None:
     """The database is taken when the customer sends: the page says so and keeps the words, and sending again works."""
     visitor = visit()
     visitor.sign_in(open_form.url, NOOR)
@@ -576,13 +452,13 @@ def test_a_sync_at_the_same_time_costs_no_text(open_form: Form, visit: Callable[
         visitor.page.get_by_role("alert").wait_for()
         assert "Our records are being updated" in visitor.page.get_by_role("alert").inner_text()
     finally:
-        _end(holder)
+        end(holder)
     assert visitor.page.get_by_label("Description").input_value() == PROBLEM
     visitor.send()
     visitor.sees("We are on it already")
 
 
-def test_the_keyboard_is_enough(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_the_keyboard_is_enough(open_form: Served, visit: Callable[..., Writer]) -> None:
     """Sign in, write and send with Tab, arrows, Space and Enter; where the focus is can be seen."""
     visitor = visit()
     keys = visitor.page.keyboard
@@ -603,7 +479,7 @@ def test_the_keyboard_is_enough(open_form: Form, visit: Callable[..., Visitor]) 
     assert visitor.page.get_by_label("Subject").input_value() == "A"
 
 
-def test_a_phone_is_wide_enough(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_a_phone_is_wide_enough(open_form: Served, visit: Callable[..., Writer]) -> None:
     """Nothing sticks out at 390 pixels, and what is to be pressed fills the width."""
     visitor = visit(390, 760, has_touch=True, is_mobile=True)
     visitor.sign_in(open_form.url, NOOR)
@@ -622,7 +498,7 @@ def test_a_phone_is_wide_enough(open_form: Form, visit: Callable[..., Visitor]) 
     visitor.shoot("support-form-phone")
 
 
-def test_everything_comes_from_the_form_itself(open_form: Form, visit: Callable[..., Visitor]) -> None:
+def test_everything_comes_from_the_form_itself(open_form: Served, visit: Callable[..., Writer]) -> None:
     """No font, script or count of visitors is fetched from elsewhere."""
     visitor = visit()
     visitor.sign_in(open_form.url, NOOR)

@@ -2,7 +2,7 @@
 
 Wheels and sdists are built, of the connector and of what is installed beside it; their descriptions are what an index
 accepts; on every supported Python, the wheels are installed with the versions of the lock, spec, check and write run,
-from the stub into Milvus Lite, and the support form opens what was written.
+from the stub into Milvus Lite, and support form and playground open what was written.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ from devtools.environments import LOCK, ROOT, UV, Environment, built, environmen
 
 WORK = ROOT / ".release"
 EXAMPLES = ROOT / "examples"
-OPEN_THE_FORM = """
+OPEN = """
 import os
 from streamlit.testing.v1 import AppTest
-from support_form.run import PAGE
+from {}.run import PAGE
 os.environ.update(MILVUS_URL="milvus.db", EMBEDDING_MODEL="all-MiniLM-L6-v2")
 page = AppTest.from_file(str(PAGE), default_timeout=60).run()
-print(*(title.value for title in page.title))
+print(*(title.value for title in [*page.title, *page.header]), sep=", ")
 """
-"""What the page shows first, without a browser."""
+"""What a page shows first, without a browser."""
+
+SHOWN = {"support_form": "Sign in", "playground": "Streams, Length of chunks, Records by day, How it is searched"}
+"""By the package of the pages, what they show once the stub's records are there."""
 
 PYTHONS = tuple(re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text()))
 """The versions that the package says it is for."""
@@ -120,7 +123,7 @@ def _installed(version: str, interpreter: str, wheels: Mapping[str, Path]) -> En
 def try_out(installed: Environment) -> None:
     """Run spec, check, and write twice: the stub's records into Milvus Lite, then the same, which embeds nothing.
 
-    Then let the support form open what has been written.
+    Then let support form and playground open what has been written.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -152,9 +155,10 @@ def try_out(installed: Environment) -> None:
             summary = next((line for line in log if line.startswith("Sync complete")), "no summary")
             assert embedded in summary, summary
             print(f"  write: {states} states; {summary}", flush=True)
-        title = _output([str(installed.python), "-c", OPEN_THE_FORM], folder).strip()
-        assert title == "Sign in", f"the support form shows: {title}"
-        print(f'  support form: shows "{title}"', flush=True)
+        for package, expected in SHOWN.items():
+            titles = _output([str(installed.python), "-c", OPEN.format(package)], folder).strip()
+            assert titles == expected, f"{package} shows: {titles}"
+            print(f'  {package}: shows "{titles}"', flush=True)
 
 
 def _messages(command: Sequence[str], folder: Path, stdin: str = "") -> list[dict[str, object]]:

@@ -13,14 +13,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devtools.environments import CONNECTOR, DISTRIBUTIONS, FORM, ROOT, STUB, built
+from devtools.environments import CONNECTOR, DISTRIBUTIONS, FORM, PLAYGROUND, ROOT, STUB, built
 from release.check import description, find_interpreters, look_at_description
 
-PACKAGES = {CONNECTOR: "destination_milvus", STUB: "source_zendesk_stub", FORM: "support_form"}
+PACKAGES = {
+    CONNECTOR: "destination_milvus",
+    STUB: "source_zendesk_stub",
+    FORM: "support_form",
+    PLAYGROUND: "playground",
+}
 COMMANDS = {
     CONNECTOR: "destination-milvus = destination_milvus.run:run",
     STUB: "source-zendesk-stub = source_zendesk_stub.run:run",
     FORM: "milvus-support-form = support_form.run:run",
+    PLAYGROUND: "milvus-playground = playground.run:run",
 }
 DESCRIBING = ("pyproject.toml", "README.md", "LICENSE")
 """What a folder that is a package has besides."""
@@ -104,6 +110,9 @@ def test_the_connector_asks_for_nothing_that_only_its_companions_need(files: dic
     ours = {required.name: required for required in requirements[FORM] if required.name in DISTRIBUTIONS}
     assert ours.keys() == {CONNECTOR, STUB}
     assert ours[CONNECTOR].extras == {"lite", "local"}
+    [connector] = [required for required in requirements[PLAYGROUND] if required.name in DISTRIBUTIONS]
+    assert (connector.name, connector.extras) == (CONNECTOR, {"lite", "local"})
+    assert str(connector.specifier) == f"=={released}"
     assert {str(required.specifier) for required in ours.values()} == {f"=={released}"}
 
 

@@ -6,7 +6,9 @@ import streamlit as st
 
 from destination_milvus.errors import InternalError
 from destination_milvus.fields import CHUNK, RECORD_ID, STREAM
+from destination_milvus.milvus.filters import stream_filter
 from destination_milvus.milvus.reader import WINDOW
+from destination_milvus.milvus.survey import streams
 from playground import markup
 from playground.pages.common import choose, known_fields, show_empty
 from playground.rows import csv_of, shown
@@ -20,7 +22,8 @@ MOST_EXPORTED = 10_000
 A_REQUEST = 500
 """Rows that the export asks for at once: an answer has a limit of bytes."""
 
-EXAMPLE = '_ab_stream == "tickets"'
+TICKETS = "tickets"
+"""The stream that the tutorial looks at."""
 
 
 def draw(source: Source) -> None:
@@ -28,11 +31,13 @@ def draw(source: Source) -> None:
     caption = "Rows by a filter in Milvus' language; no filter finds every row. A row is a chunk of a record."
     st.html(markup.heading("Query", caption))
     with source.reading() as reader:
-        known = known_fields(reader)
+        known, names = known_fields(reader), streams(reader)
     if not known:
         show_empty(source.collection)
         return
-    wanted = st.text_input("Filter", value=EXAMPLE, placeholder='status == "new" and organization_id == 360033549136')
+    wanted = st.text_input(
+        "Filter", value=_example(names), placeholder='status == "new" and organization_id == 360033549136'
+    )
     preferred = [STREAM, "id", "subject", "title", "status", RECORD_ID, CHUNK]
     left, right = st.columns([4, 1])
     with left:
@@ -56,6 +61,12 @@ def draw(source: Source) -> None:
     except InternalError as error:
         trouble = trouble_of(error, source)
         st.html(markup.trouble("Milvus refuses the filter", trouble.detail))
+
+
+def _example(names: list[str]) -> str:
+    """A filter to begin with: the tutorial's where it finds something."""
+    chosen = [name for name in names if name == TICKETS] or names[:1]
+    return stream_filter(chosen[0]) if chosen else ""
 
 
 def _rows(source: Source, wanted: str, fields: list[str], size: int) -> None:
