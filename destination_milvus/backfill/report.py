@@ -18,6 +18,7 @@ Block: TypeAlias = "str | list[list[str]]"
 """A line, or a table whose first row is its head."""
 
 BAR_WIDTH = 40
+CENT = 0.01
 
 
 def as_json(
@@ -169,14 +170,14 @@ def _costs(report: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _money(amount: float) -> str:
-    return f"{amount:,.2f}" if amount >= 0.01 or amount == 0 else "less than 0.01"
+    return f"less than {CENT}" if 0 < amount < CENT else f"{amount:,.2f}"
 
 
 def _examples(examples: Sequence[Mapping[str, Json]]) -> Iterator[str]:
     for example in examples:
         for number, text in enumerate(example["texts"], 1):
             yield ""
-            yield f"--- {printable(example['record_id'])}, chunk {number} of {len(example['texts'])}"
+            yield f"--- {printable(example['record_id'])}, chunk {number} of {example['chunks']}"
             yield printable(text)
 
 
@@ -193,8 +194,8 @@ def write(report: Mapping[str, Json], stream: TextIO, *, for_programs: bool) -> 
         _draw(report, stream)
     else:
         for block in blocks(report):
-            for line in [block] if isinstance(block, str) else _columns(block):
-                stream.write(f"{line}\n")
+            lines = [block] if isinstance(block, str) else _columns(block)
+            stream.writelines(f"{line}\n" for line in lines)
     stream.flush()
 
 

@@ -22,6 +22,9 @@ from destination_milvus.write import document_builder, vector_field
 MOST_BAD = 3
 """Bad records that are named."""
 
+MOST_TEXTS = 3
+"""Chunks of an example that are kept."""
+
 Visit: TypeAlias = Callable[[Upsert, list[str]], None]
 
 
@@ -48,6 +51,8 @@ class Example:
     stream: str
     record_id: str
     texts: list[str]
+    """Its first chunks."""
+    chunks: int
 
 
 class Estimate:
@@ -133,7 +138,7 @@ class Estimate:
             counts.repeats.add(change.key.record_id)
         counts.profile.add(record.data, document, builder)
         if counts.records - counts.bad - counts.deletions <= self._most_examples:
-            self.examples.append(Example(change.key.stream, change.key.record_id, texts))
+            self.examples.append(Example(change.key.stream, change.key.record_id, texts[:MOST_TEXTS], len(texts)))
         self._visit(change, texts)
 
     @property

@@ -15,10 +15,10 @@ from destination_milvus.documents.builder import DocumentBuilder
 from destination_milvus.fields import META_CHANGES, SYSTEM_FIELDS
 from destination_milvus.model import Document, Json
 
-EXACT = 500
+EXACT = 200
 """Records that are looked at one by one."""
 
-EVERY = 16
+EVERY = 32
 """Of the records behind them, one in so many is."""
 
 MOST_NAMES = 200

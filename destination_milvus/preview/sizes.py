@@ -1,7 +1,7 @@
 """Sizes of texts in tokens, in bounded memory and time. Pure.
 
 Counting tokens takes as long as making the texts. So the first texts of a stream are counted one by one, and of those
-behind them one in eight: the others count by their characters.
+behind them one in thirty-two: the others count by their characters.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from destination_milvus.documents.tokenizer import count_tokens
 
-EXACT = 2_000
+EXACT = 1_000
 """Texts that are counted one by one."""
 
-EVERY = 8
+EVERY = 32
 """Of the texts behind them, one in so many is."""
 
 BARS = 8
