@@ -82,7 +82,7 @@ def _of_texts(config: Config, stream: str, texts: Mapping[str, TextProfile], *, 
         yield Warning(
             stream,
             "processing.text_fields",
-            f"{_names(bare)} hold mostly numbers, dates or links, which have no meaning to search by: leave them out "
+            f"In {_names(bare)} are mostly numbers, dates or links, which have no meaning to search by: leave that out "
             "of processing.text_fields. As metadata they can be filtered by.",
         )
 

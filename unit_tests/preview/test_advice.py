@@ -69,7 +69,7 @@ def test_everything_embedded_and_numbers_as_text_are_told() -> None:
     begins(
         sentences(*estimated(record({"id": 1, "body": "Hello there", **links})), model_tokens=500),
         "processing.text_fields: All 8 fields are embedded",
-        'processing.text_fields: "id", "link0", "link1", "link2", "link3", 2 more hold mostly numbers',
+        'processing.text_fields: In "id", "link0", "link1", "link2", "link3", 2 more are mostly numbers',
     )
 
 
