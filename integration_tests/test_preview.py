@@ -113,7 +113,7 @@ def test_a_terminal_gets_tables(tmp_path: Path) -> None:
 
 
 def test_costs_follow_price_limits_and_what_was_left_unread(tmp_path: Path) -> None:
-    """A sample of a pipe is extrapolated by `--total`, one of a plain file by its size, one of a packed file not at all."""
+    """A sample of a pipe is extrapolated by `--total`, one of a plain file by its size, of a packed one not at all."""
     embedding = {"mode": "openai", "openai_key": "sk-planted", "model": "text-embedding-3-small"}
     raw = conf(embedding=embedding, advanced={"tokens_per_minute": 100})
     whole = report(tmp_path, "--price", "2", raw=raw, said=lines(*range(100)))
@@ -182,9 +182,7 @@ def test_against_a_collection_the_difference_is_told(filled: dict[str, Any], tmp
     assert "in the collection" in run(tmp_path, "--against", raw=raw, said=said).stdout
 
 
-def test_against_what_is_not_there_or_of_another_model_is_a_sentence(
-    filled: dict[str, Any], tmp_path: Path
-) -> None:
+def test_against_what_is_not_there_or_of_another_model_is_a_sentence(filled: dict[str, Any], tmp_path: Path) -> None:
     """The option is named; nothing is created."""
     raw = filled
     missing = {**raw, "indexing": {**raw["indexing"], "collection": "other"}}

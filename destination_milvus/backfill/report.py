@@ -156,7 +156,7 @@ def _costs(report: Mapping[str, Json]) -> Iterator[str]:
     cost = report["cost"]
     factor = report["extrapolated_by"]
     if factor > 1:
-        yield f"A sample; there are about {factor:,.1f} times as many records, and the numbers below are of all of them:"
+        yield f"A sample; there are about {factor:,.1f} times as many records, and the numbers below are of all:"
     elif report["is_sample"]:
         yield "A sample; how many records there are is not known (--total), and the numbers below are of these alone:"
     about = "" if report["tokens_are_exact"] and factor == 1 else "about "
