@@ -255,7 +255,7 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(serve: Serve, synced: Path,
     """A server that is down, a demo that has not run, a sync at the same time; after it, Try again is enough."""
     down, missing, visitor = serve(MILVUS_URL="http://127.0.0.1:9"), serve(), visit()
     visitor.page.goto(down.wait().url)
-    visitor.reads("Milvus cannot be reached")
+    visitor.reads("There is no answer")
     assert "check MILVUS_URL" in visitor.page.get_by_role("alert").inner_text()
     end(down.process)
     visitor.page.goto(missing.wait().url)

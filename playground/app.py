@@ -53,13 +53,12 @@ def _guarded(page: Page) -> Callable[[], None]:
     """A page that says what is wrong, where it cannot show what it is for."""
 
     def run() -> None:
-        source = None
         try:
             source = _source()
             st.html(markup.place(source.collection, source.place))
             page(source)
         except DestinationError as error:
-            _show(trouble_of(error, source))
+            _show(trouble_of(error))
         except Exception:
             logger.exception("The page failed.")
             _show(Trouble("Something went wrong here", "This is a bug; the log of the playground says more."))

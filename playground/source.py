@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from destination_milvus.config.environment import VARIABLES, Environment, read_environment
-from destination_milvus.errors import CollectionMissing, ConfigError, DestinationError, InternalError, ModelMismatch
+from destination_milvus.config.models import Config
+from destination_milvus.errors import (
+    CollectionMissing,
+    ConfigError,
+    DestinationError,
+    InternalError,
+    ModelMismatch,
+    TransientError,
+)
 from destination_milvus.milvus.address import described, is_embedded
 from destination_milvus.milvus.errors import own_words
 from destination_milvus.milvus.reader import Reader, open_reader
@@ -28,6 +36,10 @@ EMBEDDING_DEADLINE = 20.0
 
 PROCESSING = {"chunk_size": 1000}
 """Nothing is chunked here; the destination's configuration asks for it."""
+
+
+class InUse(TransientError):
+    """Another process has the Milvus Lite database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ class Source:
         Raises:
             DestinationError: as `open_reader`.
         """
-        with self._turn, open_reader(self._config, None, timeout=CALL_TIMEOUT) as reader:
+        with self._opened(self._config, None) as reader:
             yield reader
 
     @contextmanager
@@ -85,12 +97,23 @@ class Source:
         Raises:
             DestinationError: as `open_reader`; a key is missing.
         """
-        config, embedder = self._environment.config(PROCESSING), self._embedder
-        with self._turn, open_reader(config, embedder, timeout=CALL_TIMEOUT) as reader:
+        with self._opened(self._environment.config(PROCESSING), self._embedder) as reader:
+            yield reader
+
+    @contextmanager
+    def _opened(self, config: Config, embedder: Embedder | None) -> Iterator[Reader]:
+        with self._turn, ExitStack() as visit:
+            try:
+                reader = visit.enter_context(open_reader(config, embedder, timeout=CALL_TIMEOUT))
+            except TransientError as error:
+                if not self.is_embedded:
+                    raise
+                waiting = "It serves one process at a time: while a sync runs, wait until it has ended, then try again."
+                raise InUse(f"{self.place} cannot be opened. {waiting}") from error
             yield reader
 
     def vector(self, question: str) -> Vector:
-        """The vector of a question.
+        """The vector of a question, to be asked for while `searching`: no question goes to a model of others.
 
         Raises:
             DestinationError: the model cannot make one.
@@ -108,8 +131,8 @@ class Source:
         return create_embedder(config.embedding, config.advanced, deadline=EMBEDDING_DEADLINE)
 
 
-def trouble_of(error: DestinationError, source: Source | None) -> Trouble:
-    """An error in the words of the pages; `source` is None where the variables name none."""
+def trouble_of(error: DestinationError) -> Trouble:
+    """An error in the words of the pages."""
     detail = error.named(VARIABLES)
     if isinstance(error, CollectionMissing):
         advice = "Run `make demo` in a checkout and start the playground there, or set MILVUS_URL."
@@ -121,7 +144,6 @@ def trouble_of(error: DestinationError, source: Source | None) -> Trouble:
     if isinstance(error, InternalError):
         # whoever reads it here wrote the request
         return Trouble("Milvus refused the request", own_words(error) or detail)
-    if source is not None and source.is_embedded:
-        waiting = "It serves one process at a time: while a sync runs, wait until it has ended, then try again."
-        return Trouble("The collection is in use", f"{source.place} cannot be opened. {waiting}")
-    return Trouble("Milvus cannot be reached", detail)
+    if isinstance(error, InUse):
+        return Trouble("The collection is in use", detail)
+    return Trouble("There is no answer", detail)

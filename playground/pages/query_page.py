@@ -44,7 +44,7 @@ def draw(source: Source) -> None:
         fields = st.multiselect(
             "Output fields",
             known,
-            default=[name for name in preferred if name in known],
+            default=[name for name in preferred if name in known] or known[: len(preferred)],
             accept_new_options=True,
             placeholder="Choose fields, or type a name",
         )
@@ -59,7 +59,7 @@ def draw(source: Source) -> None:
     try:
         _rows(source, wanted.strip(), fields, size)
     except InternalError as error:
-        trouble = trouble_of(error, source)
+        trouble = trouble_of(error)
         st.html(markup.trouble("Milvus refuses the filter", trouble.detail))
 
 

@@ -83,7 +83,7 @@ def draw(source: Source) -> None:
         try:
             standing = _standing(source, question, condition, rows)
         except InternalError as error:
-            st.html(markup.trouble("Milvus refuses the filter", trouble_of(error, source).detail))
+            st.html(markup.trouble("Milvus refuses the filter", trouble_of(error).detail))
         else:
             st.html(markup.reasons(_explained(standing, question, rows, collection)))
     st.header(f"Its {len(rows)} chunks" if len(rows) > 1 else "Its chunk", anchor=False)
@@ -136,8 +136,8 @@ def _chunks(count: int) -> str:
 
 def _standing(source: Source, question: str, condition: str, rows: Sequence[Row]) -> _Standing:
     stream, record = shown(rows[0].get(STREAM)), shown(rows[0].get(RECORD_ID))
-    vector = source.vector(question)
     with source.searching() as reader:
+        vector = source.vector(question)
         its_filter = records_filter(stream, [record])
         its = reader.search(vector, filter=its_filter, fields=[CHUNK], limit=MOST_CHUNKS)
         is_left_out = bool(condition) and not reader.count(all_of(its_filter, condition))

@@ -56,7 +56,7 @@ def draw(source: Source) -> None:
         with st.spinner("Searching …"):
             found, counts = _search(source, question.strip(), by, narrowed(stream, typed), (limit, weight))
     except InternalError as error:
-        trouble = trouble_of(error, source)
+        trouble = trouble_of(error)
         st.html(markup.trouble("Milvus refuses the filter" if typed.strip() else trouble.headline, trouble.detail))
         return
     _show(found, counts, question, by, collection)
@@ -85,8 +85,8 @@ def _search(
         with source.reading() as reader:
             found = reader.search_words(question, filter=condition, fields=_fields(reader.collection), limit=limit)
             return found, _counts(reader, found)
-    vector = source.vector(question)
     with source.searching() as reader:
+        vector = source.vector(question)
         fields = _fields(reader.collection)
         if by == "Meaning":
             found = reader.search(vector, filter=condition, fields=fields, limit=limit)
