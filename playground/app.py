@@ -14,8 +14,8 @@ import streamlit as st
 
 from destination_milvus.errors import DestinationError
 from playground import markup
-from playground.pages import map_page, overview_page, query_page, record_page, search_page
 from playground.source import Source, Trouble, trouble_of
+from playground.views import map_page, overview_page, query_page, record_page, search_page
 
 logger = logging.getLogger("playground")
 

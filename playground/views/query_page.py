@@ -10,9 +10,9 @@ from destination_milvus.milvus.filters import stream_filter
 from destination_milvus.milvus.reader import WINDOW
 from destination_milvus.milvus.survey import streams
 from playground import markup
-from playground.pages.common import choose, known_fields, show_empty
 from playground.rows import csv_of, shown
 from playground.source import Source, trouble_of
+from playground.views.common import choose, known_fields, show_empty
 
 PAGE_SIZES = (20, 50, 100, 500)
 

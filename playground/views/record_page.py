@@ -25,9 +25,9 @@ from destination_milvus.milvus.reader import Hit, Reader
 from destination_milvus.milvus.survey import streams
 from destination_milvus.model import Json
 from playground import markup
-from playground.pages.common import choose, show_empty, show_no_streams
 from playground.rows import day_of, metadata_of, name_of, shown, text_of
 from playground.source import Source, trouble_of
+from playground.views.common import choose, show_empty, show_no_streams
 
 MOST_CHUNKS = 100
 """Chunks that are shown of one record."""

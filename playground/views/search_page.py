@@ -15,9 +15,9 @@ from destination_milvus.milvus.reader import Fusion, Hit, Reader
 from destination_milvus.milvus.survey import streams
 from destination_milvus.model import Json
 from playground import markup
-from playground.pages.common import choose, choose_stream, narrowed, show_empty
 from playground.rows import name_of, shown, text_of
 from playground.source import Source, trouble_of
+from playground.views.common import choose, choose_stream, narrowed, show_empty
 
 By: TypeAlias = Literal["Meaning", "Words", "Both"]
 

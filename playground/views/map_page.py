@@ -11,10 +11,10 @@ from destination_milvus.fields import STREAM
 from destination_milvus.milvus.survey import sample, streams
 from destination_milvus.model import Json
 from playground import charts, markup
-from playground.pages.common import choose, choose_stream, show_empty
 from playground.projection import principal_components
 from playground.rows import fields_of, groups, name_of, text_of
 from playground.source import Source
+from playground.views.common import choose, choose_stream, show_empty
 
 SIZES = (200, 500, 1_000, 2_000)
 

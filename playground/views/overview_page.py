@@ -14,9 +14,9 @@ from destination_milvus.milvus.reader import Index
 from destination_milvus.milvus.survey import StreamContents, sample, stream_contents, streams
 from destination_milvus.model import Json
 from playground import charts, markup
-from playground.pages.common import choose, show_empty, show_no_streams
 from playground.rows import day_fields, day_of, shown, text_of
 from playground.source import Source
+from playground.views.common import choose, show_empty, show_no_streams
 
 NONE = "-"
 
