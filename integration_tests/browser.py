@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
@@ -25,6 +26,10 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+
+
+COLOURS = 128
+"""Of a picture: enough for pages, and a third of the bytes."""
 
 
 def free_port() -> int:
@@ -147,7 +152,10 @@ class Visitor:
         """Take a picture for the documentation, where asked to."""
         if os.environ.get("UPDATE_SCREENSHOTS"):
             self.page.wait_for_timeout(400)  # the running man in the corner goes
-            self.page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png", full_page=True)
+            from PIL import Image  # noqa: PLC0415 - Streamlit brings it; few need it
+
+            picture = Image.open(io.BytesIO(self.page.screenshot(full_page=True)))
+            picture.quantize(COLOURS).save(ROOT / "docs" / "images" / f"{name}.png", optimize=True)
 
 
 V = TypeVar("V", bound=Visitor)
