@@ -34,13 +34,16 @@ class StandIn:
 
 
 @contextmanager
-def milvus_stand_in(port: int, version: str | None, analyze: Analyze | None = None) -> Iterator[StandIn]:
+def milvus_stand_in(
+    port: int, version: str | None, analyze: Analyze | None = None, *, refuses: bool = False
+) -> Iterator[StandIn]:
     """A server of a version, while the context lasts.
 
     Args:
         port: on loopback.
         version: as it tells it; None does not know the question.
         analyze: answers `run_analyzer`; None does not know it.
+        refuses: whether it finds something wrong with every collection that is to be created.
     """
     from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb2  # noqa: PLC0415 - as elsewhere
 
@@ -75,7 +78,7 @@ def milvus_stand_in(port: int, version: str | None, analyze: Analyze | None = No
                     for each in schema.fields
                 }
             )
-            return common_pb2.Status()
+            return common_pb2.Status(code=INVALID_PARAMETER, reason="PLANTED") if refuses else common_pb2.Status()
 
         def RunAnalyzer(self, request: Any, context: Any) -> Any:  # noqa: N802
             if analyze is None:

@@ -20,7 +20,7 @@ from destination_milvus.collection import Column
 from destination_milvus.config.models import Config, parse_config
 from destination_milvus.embedding import MeteredEmbedder, create_embedder
 from destination_milvus.embedding.fake import FakeEmbedder
-from destination_milvus.errors import ConfigError
+from destination_milvus.errors import ConfigError, InternalError
 from destination_milvus.milvus.calls import Calls
 from destination_milvus.milvus.columns import NO_COLUMNS, ColumnChoice
 from destination_milvus.milvus.connection import connect
@@ -477,6 +477,18 @@ def test_parameters_that_milvus_refuses_get_a_sentence_before_a_collection_is_cr
             assert "PLANTED" not in error.value.message
             assert "the tokenizer nonsense" in error.value.message
     assert milvus.created == []
+
+
+def test_parameters_that_only_the_collection_shows_to_be_wrong_get_the_sentence_too() -> None:
+    """Servers without `run_analyzer` refuse the collection; where no analyzer was chosen, it is not about that."""
+    raw = remote_config(full_text_analyzer={"mode": "custom", "params": {"tokenizer": "nonsense"}})
+    with milvus_stand_in(STAND_IN_PORT, "v2.5.4", refuses=True):
+        check_configuration(raw)
+        with pytest.raises(ConfigError, match=r"refuses what indexing\.full_text_analyzer asks for") as error:
+            write(raw, TICKETS, [])
+        assert "PLANTED" not in error.value.message
+        with pytest.raises(InternalError):
+            write(remote_config(), TICKETS, [])
 
 
 def created_on(version: str, **indexing: Any) -> dict[str, dict[str, Any]]:
