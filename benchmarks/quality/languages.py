@@ -61,7 +61,8 @@ class Analyzer:
 
 
 STANDARD = Analyzer("standard", {})
-ANALYZERS: Mapping[str, Sequence[Analyzer]] = {}
+CHINESE = Analyzer("chinese", {"full_text_analyzer": {"mode": "language", "language": "chinese"}})
+ANALYZERS: Mapping[str, Sequence[Analyzer]] = {"zh_CN": [CHINESE]}
 """By language, what is measured beside `standard`: what Milvus Lite can cut, with the options that ask for it."""
 
 

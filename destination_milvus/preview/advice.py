@@ -43,6 +43,8 @@ def warnings(config: Config, streams: Mapping[str, Counts], model_tokens: int) -
                 f"{beyond:,} chunks are longer than the {model_tokens:,} tokens that the model reads: it reads "
                 f"{share:.0f} % of the text. Set processing.chunk_size to {model_tokens} or less.",
             )
+        if doubt := counts.impression.doubt:
+            yield Warning(stream, "embedding.model", doubt)
         if counts.repeats.count:
             yield Warning(
                 stream,

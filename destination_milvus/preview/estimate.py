@@ -9,6 +9,7 @@ from typing import TypeAlias
 from destination_milvus.collection import DEFAULT_COLLECTION, Collection
 from destination_milvus.config.models import Config
 from destination_milvus.documents.chunking import Chunker
+from destination_milvus.documents.languages import Impression
 from destination_milvus.errors import BadRecord
 from destination_milvus.flow.change import change_of
 from destination_milvus.model import Delete, Upsert
@@ -32,6 +33,8 @@ Visit: TypeAlias = Callable[[Upsert, list[str]], None]
 class Counts:
     """Of one stream."""
 
+    impression: Impression
+    """Of the language of its chunks."""
     records: int = 0
     deletions: int = 0
     bad: int = 0
@@ -91,7 +94,7 @@ class Estimate:
             name: plan if plan.generation is not None else replace(plan, generation=0) for name, plan in plans.items()
         }
         self._builders = {name: document_builder(config, name, plan, collection) for name, plan in self.plans.items()}
-        self.streams: Mapping[StreamName, Counts] = {name: Counts() for name in self.plans}
+        self.streams: Mapping[StreamName, Counts] = {name: Counts(Impression(config.embedding)) for name in self.plans}
         self.examples: list[Example] = []
         self.records = 0
         """Read so far, of all streams."""
@@ -132,6 +135,7 @@ class Estimate:
         texts = self._chunker.split(document) if document.vector is None else []
         for text in texts:
             counts.sizes.add(text)
+        counts.impression.look(texts)
         counts.rows += len(texts) if document.vector is None else 1
         counts.without_text += not texts and document.vector is None
         if change.lookup:

@@ -10,8 +10,9 @@ from itertools import chain, repeat
 import pytest
 
 from destination_milvus.config.embedding import MINILM, MULTILINGUAL, Embedding, FakeEmbedding, LocalEmbedding
+from destination_milvus.documents.languages import is_english, is_multilingual
 from destination_milvus.embedding.fake import FakeEmbedder
-from destination_milvus.embedding.languages import is_english, is_multilingual, watched
+from destination_milvus.embedding.languages import watched
 
 ENGLISH = "When you have lost the phone with the app that makes the codes, ask an administrator of your account."
 OTHERS = {

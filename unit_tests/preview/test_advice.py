@@ -56,6 +56,18 @@ def test_what_is_well_gets_no_warning() -> None:
     begins(sentences(*estimated(record({"id": 1, "body": "Hello there"}), **GOOD)))
 
 
+GERMAN = "Wenn das Telefon mit der App verloren ist, die die Codes erzeugt, hilft die Verwaltung des Kontos."
+
+
+def test_an_english_model_for_texts_in_another_language_is_told() -> None:
+    records = [record({"id": number, "body": GERMAN}) for number in range(9)]
+    told = sentences(*estimated(*records, **GOOD, embedding={"mode": "local"}), model_tokens=200)
+    [sentence] = told
+    assert sentence.startswith("embedding.model: Most of the first")
+    assert "universal-sentence-encoder-multilingual" in sentence
+    begins(sentences(*estimated(*records, **GOOD), model_tokens=200))
+
+
 def test_html_that_stays_is_told_with_its_option() -> None:
     html = record({"id": 1, "body": "<p>Hello</p>"})
     begins(sentences(*estimated(html, **GOOD)), 'processing.html_fields: HTML in "body" is embedded')
