@@ -430,7 +430,9 @@ def test_every_filter_is_made_where_literals_are_quoted() -> None:
         parts = [part.value for node in filters for part in node.values if isinstance(part, ast.FormattedValue)]
         assert parts
         assert [part for part in map(ast.unparse, parts) if not SAFE.fullmatch(part)] == []
-    for path in [*ROOT.glob("destination_milvus/**/*.py"), *ROOT.glob("support_form/*.py")]:
+    for path in [
+        path for name in ("destination_milvus", "support_form", "playground") for path in ROOT.glob(f"{name}/**/*.py")
+    ]:
         keywords = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.keyword)]
         passed = [keyword.value for keyword in keywords if keyword.arg in {"filter", "expr"}]
         assert all(isinstance(value, ast.Name | ast.Constant) or "_filter(" in ast.unparse(value) for value in passed)

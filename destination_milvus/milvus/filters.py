@@ -91,7 +91,7 @@ def heads_filter(stream: str) -> str:
 
 def unfinished_filter(stream: str) -> str:
     """First rows of those records of a stream whose newest version is not complete."""
-    return f'{heads_filter(stream)} and {FINGERPRINT} == ""'
+    return all_of(heads_filter(stream), equals(FINGERPRINT, ""))
 
 
 def older(generation: int, minimum: int) -> str:

@@ -58,7 +58,7 @@ def test_filters_are_combined_whole() -> None:
 def test_heads_are_first_chunks_and_the_unfinished_ones_have_no_fingerprint() -> None:
     """One row a record, and of those the records that a sync has begun and not completed."""
     assert heads_filter('a"b') == '_ab_stream == "a\\"b" and _ab_chunk == 0'
-    assert unfinished_filter("t") == '_ab_stream == "t" and _ab_chunk == 0 and _ab_fingerprint == ""'
+    assert unfinished_filter("t") == '(_ab_stream == "t" and _ab_chunk == 0) and (_ab_fingerprint == "")'
 
 
 @pytest.mark.parametrize("field", ["", "a b", "a == 1 or b", "1a", 'a"'])
