@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from destination_milvus.config.environment import VARIABLES, Environment, read_environment
@@ -72,8 +73,11 @@ class Source:
 
     @property
     def place(self) -> str:
-        """Where the collection is, without credentials."""
-        return described(self._config.indexing.host)
+        """Where the collection is, without credentials; a database in the folder of the start by its path from there."""
+        host = self._config.indexing.host
+        if self.is_embedded and Path(host).is_relative_to(Path.cwd()):
+            host = str(Path(host).relative_to(Path.cwd()))
+        return described(host)
 
     @property
     def collection(self) -> str:
