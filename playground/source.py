@@ -73,7 +73,7 @@ class Source:
 
     @property
     def place(self) -> str:
-        """Where the collection is, without credentials; a database in the folder of the start by its path from there."""
+        """Where the collection is, without credentials; a database in the folder of the start by its path there."""
         host = self._config.indexing.host
         if self.is_embedded and Path(host).is_relative_to(Path.cwd()):
             host = str(Path(host).relative_to(Path.cwd()))
