@@ -104,6 +104,7 @@ def test_the_tutorials_query_is_there_and_pages(playground: Served, visit: Calla
     visitor = visit()
     visitor.open(playground, "query")
     visitor.reads("Rows 1 to 20 of 136")
+    visitor.page.wait_for_function("document.querySelector('input[aria-label=Filter]')?.value")
     assert visitor.page.get_by_label("Filter").input_value() == '_ab_stream == "tickets"'
     visitor.shoot("playground-query")
     for rows in ("Rows 21 to 40 of 136", "Rows 41 to 60 of 136"):
