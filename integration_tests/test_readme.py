@@ -38,6 +38,8 @@ def test_the_demo_finds_what_the_customer_means_and_day_two_is_incremental(check
     first, second = demo(checkout), demo(checkout)
     assert "176 records read; 176 committed (176 new or changed" in first
     for output in (first, second):
+        assert "`make playground`" in output.splitlines()[-1]
+        assert "`make app`" in output.splitlines()[-1]
         tickets, articles = output.split("Similar open tickets")[1].split("Articles that help")
         assert "#10525" in tickets.splitlines()[1]
         assert "#10526" in tickets.splitlines()[2]
