@@ -105,6 +105,11 @@ def test_a_few_words_are_too_few_to_tell_and_add_up(caplog: pytest.LogCaptureFix
     assert len(logged(caplog, LocalEmbedding(), *([text] for _ in range(9)))) == 1
 
 
+def test_texts_that_tell_nothing_are_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    assert logged(caplog, LocalEmbedding(), ["360033549136"] * 500) == []
+    assert len(logged(caplog, LocalEmbedding(), ["360033549136", *[OTHERS["German"]] * 9])) == 1
+
+
 def test_models_that_are_not_bundled_are_not_judged(caplog: pytest.LogCaptureFixture) -> None:
     assert logged(caplog, FakeEmbedding(), [OTHERS["Chinese"]] * 9) == []
 
