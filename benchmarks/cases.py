@@ -20,6 +20,10 @@ from devtools.connector import PROGRAM
 
 TIMES = " \N{MULTIPLICATION SIGN}"
 RECORDS = 10_000
+IMPORTS = (
+    "import gc; gc.disable(); import destination_milvus.run, destination_milvus.write, openai, pymilvus; gc.freeze()"
+)
+"""What a sync imports, as the console does it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _cost(who: str, runs: Sequence[Measured]) -> Row:
 
 def _physical_limits(runs: Sequence[Measured]) -> Iterator[Row]:
     """What no arrangement of the work gets around: the imports before it, and the CPU of all who share the cores."""
-    imports = run([sys.executable, "-c", "import destination_milvus.write, openai, pymilvus"])
+    imports = run([sys.executable, "-c", IMPORTS], environment={"OPENBLAS_NUM_THREADS": "1"})
     yield Row("importing write, openai and pymilvus alone: wall, CPU", f"{imports.wall:.1f} s, {imports.cpu:.1f} s")
     connector = Spread.of(runs, lambda m: (m.run.cpu - imports.cpu) / RECORDS * 1e6)
     yield _at_most("connector's CPU a record after the imports", connector.median, 190, connector.text("{:.0f}"), " µs")
