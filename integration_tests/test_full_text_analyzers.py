@@ -29,7 +29,7 @@ from destination_milvus.milvus.filters import contains_any, equals
 from destination_milvus.milvus.open import OpenCollection, create_collection, create_indexes
 from destination_milvus.milvus.reader import Fusion, Reader, open_reader
 from destination_milvus.protocol.catalog import plan_streams
-from destination_milvus.protocol.inbox import Inbox
+from destination_milvus.protocol.inbox import Inbox, blocks_of
 from destination_milvus.write import _sync
 from devtools.backends import Backend, config
 from devtools.connector import catalog, record, state, stream, write
@@ -80,7 +80,7 @@ class Engined:
         out: list[bytes] = []
         milvus = OpenCollection(Calls(self.client, self.config.indexing, self.collection), is_new=False)
         stdin = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
-        with closing(Inbox(stdin)) as inbox:
+        with closing(Inbox(blocks_of(stdin))) as inbox:
             plans = plan_streams(TICKETS)
             for _ in _sync(self.config, plans, milvus, self.embedder, out.extend, None).steps(inbox):
                 pass
