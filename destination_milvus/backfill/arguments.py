@@ -22,9 +22,7 @@ already is found unchanged and costs nothing."""
 BACKFILL_EXAMPLES = """\
 examples:
   destination-milvus backfill --config config.json --catalog catalog.json --input 's3://lake/public/tickets/*.jsonl.gz'
-  destination-milvus backfill --config config.json --catalog catalog.json --stream tickets --input export/ --dry-run
-
-exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
+  destination-milvus backfill --config config.json --catalog catalog.json --stream tickets --input export/ --dry-run"""
 
 PREVIEW = """\
 Show what the records of a source would become with this configuration, before anything is paid: chunks and their sizes,
@@ -34,9 +32,7 @@ that mends them. Embeds and writes nothing, and connects to nothing unless --aga
 PREVIEW_EXAMPLES = """\
 examples:
   source read ... | destination-milvus preview --config config.json --catalog catalog.json --records 5000 --price 0.02
-  destination-milvus preview --config config.json --catalog catalog.json --input export/ --stream tickets --json
-
-exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
+  destination-milvus preview --config config.json --catalog catalog.json --input export/ --stream tickets --json"""
 
 REEMBED = """\
 Write the records of a collection into another one, with the vectors of another model: without the source, while the old
@@ -51,22 +47,31 @@ example: a new model without a pause
   destination-milvus reembed --config new.json --from zendesk            may take hours
   (let the next sync into the old collection finish, then pause the connection)
   destination-milvus reembed --config new.json --from zendesk --alias help    takes seconds, and switches
-  (the connection gets the new model and the new collection, and goes on)
+  (the connection gets the new model and the new collection, and goes on)"""
 
-exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"""
+
+EXIT_CODES = "exit codes: 0 done, 1 failed (a sentence says why), 2 wrong arguments, 130 or 143 stopped"
 
 
 def add_commands(commands: Commands) -> None:
     """Add them to the console's."""
-    backfill = commands.add_parser(
+    backfill = _command(
+        commands,
         "backfill",
-        help="load files that another destination has left, as a sync of their records would",
-        description=BACKFILL,
-        epilog=BACKFILL_EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        "load files that another destination has left, as a sync of their records would",
+        BACKFILL,
+        BACKFILL_EXAMPLES,
     )
-    backfill.add_argument("--config", required=True, help="path of the destination's configuration, a JSON file")
-    backfill.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
+    preview = _command(
+        commands,
+        "preview",
+        "show what records would become and cost; embeds and writes nothing",
+        PREVIEW,
+        PREVIEW_EXAMPLES,
+    )
+    for command in (backfill, preview):
+        command.add_argument("--config", required=True, help="path of the destination's configuration, a JSON file")
+        command.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
     backfill.add_argument(
         "--input",
         required=True,
@@ -88,15 +93,6 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="read everything, count it and what it would cost; embed and write nothing",
     )
-    preview = commands.add_parser(
-        "preview",
-        help="show what records would become and cost; embeds and writes nothing",
-        description=PREVIEW,
-        epilog=PREVIEW_EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    preview.add_argument("--config", required=True, help="path of the destination's configuration, a JSON file")
-    preview.add_argument("--catalog", required=True, help="path of the configured catalog, a JSON file")
     preview.add_argument(
         "--input", action="append", metavar="PATTERN", help="files as of backfill, in the place of standard input"
     )
@@ -115,12 +111,12 @@ def add_commands(commands: Commands) -> None:
         help="compare with the collection: how many are new, changed, unchanged, and what would be embedded",
     )
     preview.add_argument("--json", action="store_true", help="for programs: one JSON object")
-    reembed = commands.add_parser(
+    reembed = _command(
+        commands,
         "reembed",
-        help="write the records of a collection into another one, with the vectors of another model",
-        description=REEMBED,
-        epilog=REEMBED_EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        "write the records of a collection into another one, with the vectors of another model",
+        REEMBED,
+        REEMBED_EXAMPLES,
     )
     reembed.add_argument("--config", required=True, help="path of the new configuration, a JSON file")
     reembed.add_argument(
@@ -131,4 +127,14 @@ def add_commands(commands: Commands) -> None:
         "--catalog",
         help="path of the configured catalog: its schemas give indexing.indexed_metadata_fields their types, where the "
         "old collection has no such columns",
+    )
+
+
+def _command(commands: Commands, name: str, summary: str, description: str, examples: str) -> ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=f"{examples}\n\n{EXIT_CODES}",
+        formatter_class=RawDescriptionHelpFormatter,
     )
