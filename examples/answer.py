@@ -100,7 +100,6 @@ def links(answer: str, sources: Sequence[Source]) -> str:
 
 def main() -> None:
     """Answer the question of the command line."""
-    logging.disable()  # libraries log tracebacks of what is told in a sentence
     parser = argparse.ArgumentParser(description="Answer a question out of the collection, with its sources.")
     parser.add_argument("question")
     parser.add_argument("--config", type=Path, default=Path(".demo/destination.json"), help="the destination's own")
@@ -117,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    logging.disable()  # libraries log tracebacks of what is told in a sentence
     main()
