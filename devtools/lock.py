@@ -17,7 +17,7 @@ from devtools.environments import CONNECTOR, DISTRIBUTIONS, LOCK, ROOT, STUB, UV
 COMPILE = [UV, "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--generate-hashes"]
 ASKING = [str(folder.relative_to(ROOT) / "pyproject.toml") for folder in DISTRIBUTIONS.values()]
 PROJECT = [*COMPILE, *ASKING, "--output-file", LOCK.name, "--extra", "lite", "--extra", "local"]
-PROJECT += ["--extra", "backfill", "--extra", "chinese", "--group", "dev"]
+PROJECT += ["--extra", "backfill", "--extra", "chinese", "--extra", "ray", "--group", "dev"]
 # these two the form asks for, and they are here
 PROJECT += [f"--no-emit-package={name}" for name in (CONNECTOR, STUB)]
 PROJECT += ["--custom-compile-command", "make lock"]
