@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from destination_milvus import digests
+from destination_milvus.backfill.commits import Commits
 from destination_milvus.backfill.display import Clock, PlainOutput, duration
 from destination_milvus.backfill.reembed import MARK, Reembedding, Rewriting, StoredChunks
 from destination_milvus.collection import Collection
@@ -148,14 +149,15 @@ class _Run:
             row_format=row_format,
             skip_bad_records=config.advanced.bad_records == "skip",
         )
-        self._reembedding = Reembedding(committer, batch_limits(config))
+        self._commits = Commits(committer, batch_limits(config))
+        self._reembedding = Reembedding(self._commits.progress)
         self._clock = Clock()
         self._scan = source.scan()
         self._count = 1
 
     def run(self, output: PlainOutput) -> None:
         """Write every record, then take out those that the old collection no longer has."""
-        progress = self._reembedding.progress
+        progress = self._commits.progress
         progress.beside = self._phrases
         if output.draws:
             progress.seconds_between_lines = float("inf")
@@ -167,9 +169,9 @@ class _Run:
             self._embedder.identity,
         )
         with output.bar(self._share, self._words):
-            self._reembedding.commit(self._reembedding.upserts(self._scan.records(), self._rewriting))
+            self._commits.commit(self._reembedding.upserts(self._scan.records(), self._rewriting))
             if not self._target.is_new:
-                self._reembedding.commit(self._deletes(self._target.scan()))
+                self._commits.commit(self._deletes(self._target.scan()))
         logger.info("Re-embedding complete: %s.", progress.sentence())
         for line in self._left_out():
             logger.warning("%s", line)
@@ -186,11 +188,11 @@ class _Run:
                 yield from ((Delete(key), 0) for key in gone)
 
     def _share(self) -> float:
-        progress = self._reembedding.progress
+        progress = self._commits.progress
         return min(1.0, self._scan.seen / self._count * progress.committed / max(1, progress.read))
 
     def _words(self) -> str:
-        committed = self._reembedding.progress.committed
+        committed = self._commits.progress.committed
         rate = committed / max(0.001, self._clock.seconds_spent)
         return "  ".join([f"{committed:,} records", f"{rate:,.0f}/s", *self._costs()])
 

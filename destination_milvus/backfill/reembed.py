@@ -6,10 +6,8 @@ for, unchanged where they are stored already. So a killed run goes on, and a sec
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from destination_milvus import digests
 from destination_milvus.collection import Collection
@@ -23,14 +21,9 @@ from destination_milvus.fields import (
     PARTITION,
     SYSTEM_FIELDS,
 )
-from destination_milvus.flow.batch import Batch, BatchLimits
-from destination_milvus.flow.commit import Committed, Committer
 from destination_milvus.flow.progress import Progress
-from destination_milvus.flow.window import Window
 from destination_milvus.milvus.scan import StoredRecord
 from destination_milvus.model import Change, Document, Json, Upsert
-
-logger = logging.getLogger("airbyte.backfill")
 
 MARK = "~"
 """Begins the fingerprint of a record that was written here: complete, and of no version that a source is known to have.
@@ -90,11 +83,9 @@ class Rewriting:
 
 @dataclass
 class Reembedding:
-    """One run."""
+    """What a run has met."""
 
-    committer: Committer
-    limits: BatchLimits
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress
     incomplete: int = 0
     """Records that are half written, by a sync that was interrupted or is under way."""
     without_text: int = 0
@@ -109,37 +100,3 @@ class Reembedding:
             upsert = rewriting.upsert(record)
             self.without_text += not upsert.document.text.strip(_BETWEEN_CHUNKS + " \n")
             yield upsert, len(upsert.document.text) + len(upsert.document.metadata_json)
-
-    def commit(self, changes: Iterable[tuple[Change, int]]) -> None:
-        """Commit changes in batches, several at once.
-
-        Raises:
-            DestinationError: something failed for good; what was committed stays.
-        """
-        window = Window(self.committer.commit, self.limits.batches_in_flight)
-        batch = Batch(time.monotonic())
-        try:
-            for change, size in changes:
-                batch.add(change, size)
-                if batch.is_full(self.limits):
-                    self._submit(window, batch)
-                    batch = Batch(time.monotonic())
-                    self.progress.tick()
-            self._submit(window, batch)
-            while len(window):
-                self._count(*window.wait())
-                self.progress.tick()
-        except BaseException:
-            window.close(abandon=True)
-            raise
-        window.close(abandon=False)
-
-    def _submit(self, window: Window, batch: Batch) -> None:
-        while window.is_full:
-            self._count(*window.wait())
-        window.submit(batch)
-
-    def _count(self, batch: Batch, committed: Committed) -> None:
-        self.progress.count(batch.records, committed)
-        for error in committed.bad:
-            self.progress.skip(error)

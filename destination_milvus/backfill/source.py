@@ -1,9 +1,8 @@
-"""Input files → the messages that a sync takes: those a source would have sent, of each record the newest version."""
+"""Input files → records, and the messages that a sync takes: those a source would have sent, of each the newest one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -53,72 +52,48 @@ class Placed(NamedTuple):
     message: Record | None
 
 
-class Source:
-    """The messages of files. The newest versions are found first, then everything is read."""
+class Records:
+    """The records of files, a part at a time: for a sync in one process, or for tasks that share the parts out."""
 
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
-        self.finding = Reading()
-        """Of `find_newest`."""
-        self.reading = Reading()
-        """Of `blocks`."""
-        self._deduplicated = {name for name, plan in survey.plans.items() if plan.mode is WriteMode.DEDUP}
-        self._newest: NewestVersions | None = None
-        self._statuses: dict[StreamName, str] = {}
+        self.deduplicated = {name for name, plan in survey.plans.items() if plan.mode is WriteMode.DEDUP}
+        """Streams of which only the newest version of each record counts."""
+        self.statuses: dict[StreamName, str] = {}
+        """What messages said last of each stream, in the parts that were read."""
 
-    def find_newest(self) -> None:
-        """Find out which version of each record is the newest one, where streams deduplicate.
+    def of_part(self, number: int, reading: Reading, streams: Collection[StreamName] | None = None) -> Iterator[Placed]:
+        """The records of a part that count.
+
+        Args:
+            number: of the part.
+            reading: is told how far it is.
+            streams: of which records are wanted at least; None for all. A part of others is not opened.
 
         Raises:
-            DestinationError: a file cannot be read to its end, or holds something else, or the disk is full.
+            DestinationError: the file cannot be read to its end, or holds something else.
         """
-        if not self._deduplicated:
+        part = self.survey.parts[number]
+        if part.stream is not None and streams is not None and part.stream not in streams:
+            reading.bytes += part.file.size
             return
-        self._newest = NewestVersions()
-        placed = self._placed(self.finding, self._deduplicated)
-        self._newest.add(version for each in placed if (version := self._version(each)) is not None)
 
-    def blocks(self) -> Iterator[Sequence[Message]]:
-        """All messages, in order, in blocks; at the end each stream is said to be complete.
+        def count(read: int) -> None:
+            reading.bytes += read
 
-        Raises:
-            DestinationError: a file cannot be read to its end, or holds something else. What came before was yielded.
-        """
-        block: list[Message] = []
-        size = 0
-        try:
-            for placed in self._placed(self.reading, self.survey.plans.keys()):
-                if not self._is_newest(placed):
-                    self.reading.older += 1
-                    continue
-                self.reading.records += 1
-                record = self._record(placed)
-                block.append(record)
-                size += record.size
-                if size >= BLOCK_BYTES:
-                    yield block
-                    block, size = [], 0
-        except DestinationError:
-            yield block
-            raise
-        # a source that says where a stream begins says where it ends, too, unless it fails
-        ends = [StreamStatus(*name, self._statuses.get(name, "COMPLETE")) for name in self.survey.plans]
-        yield [*block, *ends]
+        for line in inputs.lines(part.file, count):
+            if (placed := self.of_line(number, line, reading)) is not None:
+                yield placed
 
-    def close(self) -> None:
-        """Remove what is on disk."""
-        if self._newest is not None:
-            self._newest.close()
+    def of_line(self, number: int, line: Line, reading: Reading) -> Placed | None:
+        """The record of a line of a part; None where it has none that counts. Raises as `of_part`."""
+        part = self.survey.parts[number]
+        placed = self._placed_message if part.stream is None else self._placed_record
+        return placed(number, part, line, reading)
 
-    def _is_newest(self, placed: Placed) -> bool:
-        if self._newest is None or not self._newest.repeats:
-            return True
-        version = self._version(placed)
-        return version is None or self._newest.is_newest(version)
-
-    def _version(self, placed: Placed) -> Version | None:
+    def version(self, placed: Placed) -> Version | None:
         """None for a record without a key, of which nothing is older or newer: it is stored for itself, or is bad."""
-        if placed.stream not in self._deduplicated:
+        if placed.stream not in self.deduplicated:
             return None
         plan = self.survey.plans[placed.stream]
         try:
@@ -128,21 +103,6 @@ class Source:
         if record_id is None:
             return None
         return Version(plan.identifier, record_id, placed.order, placed.file, placed.line.number)
-
-    def _placed(self, reading: Reading, streams: AbstractSet[StreamName]) -> Iterator[Placed]:
-        """The records that count, of some streams at least."""
-
-        def count(read: int) -> None:
-            reading.bytes += read
-
-        for number, part in enumerate(self.survey.parts):
-            if part.stream is not None and part.stream not in streams:
-                reading.bytes += part.file.size
-                continue
-            for line in inputs.lines(part.file, count):
-                placed = self._placed_message if part.stream is None else self._placed_record
-                if (each := placed(number, part, line, reading)) is not None:
-                    yield each
 
     def _placed_message(self, number: int, part: Part, line: Line, reading: Reading) -> Placed | None:
         record = self._message(part.file, line, reading)
@@ -165,7 +125,7 @@ class Source:
             reading.passed_over += isinstance(found, Record)
             return None
         if isinstance(found, StreamStatus):
-            self._statuses[found.name, found.namespace] = found.status
+            self.statuses[found.name, found.namespace] = found.status
             return None
         return found
 
@@ -182,7 +142,8 @@ class Source:
         reading.superseded += is_superseded
         return is_superseded
 
-    def _record(self, placed: Placed) -> Record:
+    def record(self, placed: Placed) -> Record:
+        """The message that a source would have sent."""
         place = self.survey.parts[placed.file].file.place(placed.line.number)
         if placed.message is not None:
             return replace(placed.message, place=place)
@@ -198,3 +159,70 @@ class Source:
             raw_id=found.raw_id,
             place=place,
         )
+
+
+class Source:
+    """The messages of files. The newest versions are found first, then everything is read."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+        self.finding = Reading()
+        """Of `find_newest`."""
+        self.reading = Reading()
+        """Of `blocks`."""
+        self._records = Records(survey)
+        self._newest: NewestVersions | None = None
+
+    def find_newest(self) -> None:
+        """Find out which version of each record is the newest one, where streams deduplicate.
+
+        Raises:
+            DestinationError: a file cannot be read to its end, or holds something else, or the disk is full.
+        """
+        if not self._records.deduplicated:
+            return
+        self._newest = NewestVersions()
+        placed = self._placed(self.finding, self._records.deduplicated)
+        self._newest.add(version for each in placed if (version := self._records.version(each)) is not None)
+
+    def blocks(self) -> Iterator[Sequence[Message]]:
+        """All messages, in order, in blocks; at the end each stream is said to be complete.
+
+        Raises:
+            DestinationError: a file cannot be read to its end, or holds something else. What came before was yielded.
+        """
+        block: list[Message] = []
+        size = 0
+        try:
+            for placed in self._placed(self.reading):
+                if not self._is_newest(placed):
+                    self.reading.older += 1
+                    continue
+                self.reading.records += 1
+                record = self._records.record(placed)
+                block.append(record)
+                size += record.size
+                if size >= BLOCK_BYTES:
+                    yield block
+                    block, size = [], 0
+        except DestinationError:
+            yield block
+            raise
+        # a source that says where a stream begins says where it ends, too, unless it fails
+        ends = [StreamStatus(*name, self._records.statuses.get(name, "COMPLETE")) for name in self.survey.plans]
+        yield [*block, *ends]
+
+    def close(self) -> None:
+        """Remove what is on disk."""
+        if self._newest is not None:
+            self._newest.close()
+
+    def _placed(self, reading: Reading, streams: Collection[StreamName] | None = None) -> Iterator[Placed]:
+        for number in range(len(self.survey.parts)):
+            yield from self._records.of_part(number, reading, streams)
+
+    def _is_newest(self, placed: Placed) -> bool:
+        if self._newest is None or not self._newest.repeats:
+            return True
+        version = self._records.version(placed)
+        return version is None or self._newest.is_newest(version)

@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from destination_milvus.documents.builder import DocumentBuilder
-from destination_milvus.errors import BadRecord, DestinationError, InternalError, TransientError
+from destination_milvus.errors import BadRecord, DestinationError, InternalError
 from destination_milvus.flow.absent import AbsentRecords
 from destination_milvus.flow.batch import Batch, BatchLimits
 from destination_milvus.flow.change import VectorField, change_of
 from destination_milvus.flow.commit import Committed, Committer
+from destination_milvus.flow.ending import Ending
 from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.states import StateCounts
 from destination_milvus.flow.trial import Trial
@@ -56,12 +57,10 @@ class Sync:
         self._window = Window(committer.commit, limits.batches_in_flight)
         self._batch = Batch(time.monotonic())
         self._counts = StateCounts()
-        self._empty_streams = frozenset(empty_streams)
-        self._absent = AbsentRecords(self._empty_streams)
+        self._ending = Ending(plans, frozenset(empty_streams))
+        self._absent = AbsentRecords(self._ending.empty_streams)
         # seeded by the system once: to ask it for every record lets go of the GIL each time, and waits to get it back
         self._random = random.Random()  # noqa: S311 - identities, no secrets
-        self._statuses: dict[StreamName, str] = {}
-        self._streams_with_skipped_records: set[StreamName] = set()
         self.progress = Progress()
 
     def run(self, inbox: Inbox) -> None:
@@ -91,8 +90,8 @@ class Sync:
             self._acknowledge_finished()
             raise
         self._window.close(abandon=False)
-        self._sweep()
-        self._require_complete()
+        self.progress.swept += self._ending.sweep(self._store)
+        self._ending.require_complete()
 
     def _take_in(self, inbox: Inbox) -> Iterator[None]:
         while (messages := inbox.next_block(self._patience())) is not None:
@@ -115,7 +114,7 @@ class Sync:
         elif isinstance(message, State):
             self._batch_before_now().add_state(self._counts.acknowledgement(message))
         else:
-            self._statuses[(message.name, message.namespace)] = message.status
+            self._ending.statuses[(message.name, message.namespace)] = message.status
         if self._batch.is_full(self._limits):
             self._submit()
 
@@ -156,7 +155,7 @@ class Sync:
         self.progress.skip(error)
         self._trial.skipped(stream)
         if error.key is not None:  # a record without a key has no older version
-            self._streams_with_skipped_records.add(stream)
+            self._ending.streams_with_skipped_records.add(stream)
 
     def _close_if_due(self) -> None:
         idle = not len(self._window) and not self._batch.changes
@@ -218,38 +217,3 @@ class Sync:
             logger.debug("Stopped while a batch had failed: %s", type(error).__name__)
         finally:
             self._window.close(abandon=True)
-
-    def _sweep(self) -> None:
-        for stream, plan in self._plans.items():
-            if plan.generation is None or not plan.minimum_generation or not self._is_complete(stream):
-                continue
-            if stream in self._empty_streams:
-                continue  # all that it has is of today
-            if plan.finds_again and stream in self._streams_with_skipped_records:
-                logger.warning(
-                    'Stream "%s" is not swept of older records: those that were skipped may be searchable in an older '
-                    "version, which would be lost. The next refresh without bad records sweeps it.",
-                    plan.identifier,
-                )
-                continue
-            logger.info('Sweeping records of older generations from stream "%s".', plan.identifier)
-            self.progress.swept += self._store.sweep(
-                plan.identifier, plan.generation, plan.minimum_generation, keyed=plan.finds_again
-            )
-
-    def _is_complete(self, stream: StreamName) -> bool:
-        """Without generations (old platforms, hand-made messages), an input without any status ends complete."""
-        if not self._statuses and not self._plans[stream].awaits_complete:
-            return True
-        return self._statuses.get(stream) == "COMPLETE"
-
-    def _require_complete(self) -> None:
-        incomplete = [stream for stream in self._plans if not self._is_complete(stream)]
-        if incomplete:
-            names = ", ".join(f'"{self._plans[stream].identifier}"' for stream in incomplete)
-            silent = "" if self._statuses else " No status COMPLETE came, which a catalog with generation_id asks for."
-            raise TransientError(
-                f"The source did not complete: {names}. Everything that came is stored and acknowledged, and older "
-                f"records were left in place; sync again.{silent}",
-                stream=incomplete[0],
-            )
