@@ -16,12 +16,14 @@ from destination_milvus.documents.builder import DocumentBuilder
 from destination_milvus.documents.chunking import CHUNKER_VERSION, Chunker
 from destination_milvus.documents.partition import Partition
 from destination_milvus.documents.paths import FieldPath
-from destination_milvus.embedding import MeteredEmbedder, create_embedder
+from destination_milvus.embedding import create_embedder
 from destination_milvus.embedding.languages import watched
+from destination_milvus.embedding.usage import Usage
 from destination_milvus.fields import MAX_VARCHAR_BYTES, PARTITION
 from destination_milvus.flow.batch import BatchLimits
 from destination_milvus.flow.change import VectorField
 from destination_milvus.flow.commit import Committer
+from destination_milvus.flow.intake import Intake
 from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.sync import Sync
 from destination_milvus.milvus.address import described, require_milvus_lite
@@ -100,7 +102,7 @@ def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
     emit: Callable[[Sequence[bytes]], None],
     *,
     limits: BatchLimits | None = None,
-    watch: Callable[[Progress, MeteredEmbedder], None] = lambda _, __: None,
+    watch: Callable[[Progress, Callable[[], Usage]], None] = lambda _, __: None,
     what: str = "Sync",
 ) -> Iterator[None]:
     """A sync of what an inbox holds, with a pause after every message and batch.
@@ -112,7 +114,7 @@ def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
         inbox: their messages.
         emit: takes states as soon as they are durable, as lines.
         limits: of the batches; those of production by default.
-        watch: is given what counts, before the first record is taken.
+        watch: is given what counts and what tells the costs, before the first record is taken.
         what: the word for it in the summary.
 
     Raises:
@@ -123,13 +125,18 @@ def sync_steps(  # noqa: PLR0913 - two of them are for callers that show more
         with closing(connect(config.indexing)) as client:
             milvus = open_collection(client, config, embedder, column_choice(config, catalog))
             sync = _sync(config, plans, milvus, embedder, emit, limits)
-            watch(sync.progress, embedder)
+            watch(sync.progress, lambda: embedder.usage)
             names = ", ".join(plan.identifier for plan in plans.values())
             logger.info("Writing %s to %s.", names, described(config.indexing.host))
             yield from sync.steps(inbox)
             milvus.load()  # a sync whose rows cannot be searched has not succeeded
         usage = embedder.usage
-    logger.info("%s complete: %s.", what, sync.progress.sentence())
+    tell_summary(what, sync.progress, usage)
+
+
+def tell_summary(what: str, progress: Progress, usage: Usage) -> None:
+    """What was done, in two lines."""
+    logger.info("%s complete: %s.", what, progress.sentence())
     requests = f" in {usage.requests:,} requests" if usage.requests else ""
     logger.info("Embedded %s texts of %s tokens%s.", f"{usage.texts:,}", f"{usage.tokens:,}", requests)
 
@@ -142,24 +149,33 @@ def _sync(
     emit: Callable[[Sequence[bytes]], None],
     limits: BatchLimits | None,
 ) -> Sync:
-    plans = {
+    plans = with_generations(plans, milvus)
+    return Sync(
+        plans,
+        committer(config, milvus, embedder),
+        intake(config, plans, milvus.collection),
+        emit,
+        limits=limits or batch_limits(config),
+        empty_streams=[
+            name for name, plan in plans.items() if plan.finds_again and not milvus.has_rows(plan.identifier)
+        ],
+    )
+
+
+def with_generations(plans: Mapping[StreamName, StreamPlan], milvus: OpenCollection) -> dict[StreamName, StreamPlan]:
+    """The plans, those that are to take a generation of their own with the one that is free in a collection."""
+    return {
         name: plan
         if plan.generation is not None
         else with_own_generation(plan, milvus.lowest_generation(plan.identifier))
         for name, plan in plans.items()
     }
-    collection = milvus.collection
-    return Sync(
-        plans,
-        committer(config, milvus, embedder),
-        {name: document_builder(config, name, plan, collection) for name, plan in plans.items()},
-        emit,
-        limits=limits or batch_limits(config),
-        vector_field=vector_field(config),
-        empty_streams=[
-            name for name, plan in plans.items() if plan.finds_again and not milvus.has_rows(plan.identifier)
-        ],
-    )
+
+
+def intake(config: Config, plans: Mapping[StreamName, StreamPlan], collection: Collection) -> Intake:
+    """What makes changes of the records of a configuration's streams, for a collection."""
+    builders = {name: document_builder(config, name, plan, collection) for name, plan in plans.items()}
+    return Intake(plans, builders, vector_field(config))
 
 
 def committer(config: Config, milvus: OpenCollection, embedder: Embedder) -> Committer:

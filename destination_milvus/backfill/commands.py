@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 
 from destination_milvus.backfill import local
@@ -13,7 +13,7 @@ from destination_milvus.backfill.inputs import find_files
 from destination_milvus.backfill.source import Source
 from destination_milvus.backfill.survey import Survey, survey
 from destination_milvus.config.models import Config
-from destination_milvus.embedding import MeteredEmbedder
+from destination_milvus.embedding.usage import Usage
 from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.address import require_milvus_lite
 from destination_milvus.model import Json
@@ -82,7 +82,7 @@ def _files(count: int) -> str:
 def _load(config: Config, catalog: Mapping[str, Json], source: Source, output: PlainOutput) -> None:
     state = _State(source)
     with output.bar(state.share, state.words):
-        local.load(config, catalog, source, lambda progress, embedder: state.watch(progress, embedder, output))
+        local.load(config, catalog, source, lambda progress, usage: state.watch(progress, usage, output))
     for line in _left_out(source):
         logger.info("%s", line)
 
@@ -94,10 +94,10 @@ class _State:
         self._source = source
         self._clock = Clock()
         self._progress = Progress()
-        self._embedder: MeteredEmbedder | None = None
+        self._usage: Callable[[], Usage] = Usage
 
-    def watch(self, progress: Progress, embedder: MeteredEmbedder, output: PlainOutput) -> None:
-        self._progress, self._embedder = progress, embedder
+    def watch(self, progress: Progress, usage: Callable[[], Usage], output: PlainOutput) -> None:
+        self._progress, self._usage = progress, usage
         progress.beside = self._phrases
         if output.draws:
             progress.seconds_between_lines = float("inf")
@@ -117,7 +117,7 @@ class _State:
         return [f"{100 * self.share():.0f} % of the input", *self._costs()]
 
     def _costs(self) -> list[str]:
-        tokens = self._embedder.usage.tokens if self._embedder is not None else 0
+        tokens = self._usage().tokens
         left = self._clock.seconds_left(self.share())
         return [
             *([f"{tokens:,} tokens"] if tokens else []),

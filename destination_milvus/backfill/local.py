@@ -9,7 +9,7 @@ from contextlib import closing
 
 from destination_milvus.backfill.source import Source
 from destination_milvus.config.models import Config
-from destination_milvus.embedding import MeteredEmbedder
+from destination_milvus.embedding.usage import Usage
 from destination_milvus.flow.progress import Progress
 from destination_milvus.model import Json
 from destination_milvus.protocol.inbox import Inbox
@@ -22,7 +22,7 @@ def load(
     config: Config,
     catalog: Mapping[str, Json],
     source: Source,
-    watch: Callable[[Progress, MeteredEmbedder], None] = lambda _, __: None,
+    watch: Callable[[Progress, Callable[[], Usage]], None] = lambda _, __: None,
 ) -> None:
     """Load what a source has, in one process and bounded memory.
 
@@ -30,7 +30,7 @@ def load(
         config: parsed.
         catalog: the configured catalog, as protocol JSON; its schemas decide about columns.
         source: files that were looked into.
-        watch: is given what counts, before the first record is taken.
+        watch: is given what counts and what tells the costs, before the first record is taken.
 
     Raises:
         DestinationError: it did not complete; what came before is stored.

@@ -28,7 +28,7 @@ from destination_milvus.milvus.open import OpenCollection, open_collection, open
 from destination_milvus.milvus.scan import ROW_ID, Scan
 from destination_milvus.model import Change, Delete, Embedder, Json
 from destination_milvus.precautions import require_cloud_safety
-from destination_milvus.write import batch_limits, column_choice
+from destination_milvus.write import batch_limits, column_choice, tell_summary
 
 if TYPE_CHECKING:
     from destination_milvus.milvus.connection import Client
@@ -70,9 +70,6 @@ def reembed(arguments: Namespace, config: Config, catalog: Mapping[str, Json], o
         target.load()
         if arguments.alias is not None:
             point_alias(client, config.indexing, arguments.alias)
-    usage = embedder.usage
-    requests = f" in {usage.requests:,} requests" if usage.requests else ""
-    logger.info("Embedded %s texts of %s tokens%s.", f"{usage.texts:,}", f"{usage.tokens:,}", requests)
 
 
 def _source(client: Client, config: Config, name: str) -> OpenCollection:
@@ -172,7 +169,7 @@ class _Run:
             self._commits.commit(self._reembedding.upserts(self._scan.records(), self._rewriting))
             if not self._target.is_new:
                 self._commits.commit(self._deletes(self._target.scan()))
-        logger.info("Re-embedding complete: %s.", progress.sentence())
+        tell_summary("Re-embedding", progress, self._embedder.usage)
         for line in self._left_out():
             logger.warning("%s", line)
 

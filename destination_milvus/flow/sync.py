@@ -8,18 +8,16 @@ then do the states of a batch leave. So a state leaves after everything before i
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from destination_milvus.documents.builder import DocumentBuilder
-from destination_milvus.errors import BadRecord, DestinationError, InternalError
+from destination_milvus.errors import BadRecord, DestinationError
 from destination_milvus.flow.absent import AbsentRecords
 from destination_milvus.flow.batch import Batch, BatchLimits
-from destination_milvus.flow.change import VectorField, change_of
 from destination_milvus.flow.commit import Committed, Committer
 from destination_milvus.flow.ending import Ending
+from destination_milvus.flow.intake import Intake
 from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.states import StateCounts
 from destination_milvus.flow.trial import Trial
@@ -39,28 +37,23 @@ class Sync:
         self,
         plans: Mapping[StreamName, StreamPlan],
         committer: Committer,
-        builders: Mapping[StreamName, DocumentBuilder],
+        intake: Intake,
         emit: Callable[[Sequence[bytes]], None],
         *,
         limits: BatchLimits,
-        vector_field: VectorField | None = None,
         empty_streams: Iterable[StreamName] = (),
     ) -> None:
-        self._plans = plans
         self._names = {plan.identifier: name for name, plan in plans.items()}
         self._store: VectorStore = committer.store
         self._skips_bad_records = committer.skip_bad_records
-        self._builders = builders
+        self._intake = intake
         self._trial = Trial(emit)
         self._limits = limits
-        self._vector_field = vector_field
         self._window = Window(committer.commit, limits.batches_in_flight)
         self._batch = Batch(time.monotonic())
         self._counts = StateCounts()
         self._ending = Ending(plans, frozenset(empty_streams))
         self._absent = AbsentRecords(self._ending.empty_streams)
-        # seeded by the system once: to ask it for every record lets go of the GIL each time, and waits to get it back
-        self._random = random.Random()  # noqa: S311 - identities, no secrets
         self.progress = Progress()
 
     def run(self, inbox: Inbox) -> None:
@@ -127,17 +120,10 @@ class Sync:
 
     def _take_record(self, record: Record) -> None:
         stream = (record.name, record.namespace)
-        plan = self._plans.get(stream)
-        if plan is None:
-            raise InternalError(
-                f'A record of the stream "{record.name}" came, which is not in the configured catalog. Refresh the '
-                "schema of the connection; the source sends what was not selected.",
-                stream=stream,
-            )
         self.progress.read += 1
         self._trial.read(stream)
         try:
-            change = change_of(record, plan, self._builders[stream], self._random_id(), self._vector_field)
+            change = self._intake.change(record)
         except BadRecord as error:
             placed = error.at(record.place)
             if not self._skips_bad_records:
@@ -147,9 +133,6 @@ class Sync:
             return
         self._counts.accept(stream)
         self._batch.add(self._absent.marked(stream, change), record.size)
-
-    def _random_id(self) -> str:
-        return f"{self._random.getrandbits(128):032x}"
 
     def _skip(self, stream: StreamName, error: BadRecord) -> None:
         self.progress.skip(error)

@@ -58,15 +58,15 @@ class Trial:
         self._held: list[bytes] = []
         self._held_since = 0.0
 
-    def read(self, stream: StreamName) -> None:
-        """Count a record that came."""
-        self._streams[stream].read += 1
+    def read(self, stream: StreamName, count: int = 1) -> None:
+        """Count records that came."""
+        self._streams[stream].read += count
 
-    def skipped(self, stream: StreamName) -> None:
-        """Count a record that cannot be stored."""
+    def skipped(self, stream: StreamName, count: int = 1) -> None:
+        """Count records that cannot be stored."""
         counts = self._streams[stream]
-        counts.bad += 1
-        counts.settled += 1
+        counts.bad += count
+        counts.settled += count
 
     def stored(self, streams: Iterable[StreamName]) -> None:
         """Count records that are stored, by their streams."""

@@ -29,6 +29,7 @@ from destination_milvus.errors import DestinationError, TransientError
 from destination_milvus.fields import CHUNK, CHUNKS, FINGERPRINT, GENERATION, META_CHANGES, SYSTEM_FIELDS
 from destination_milvus.flow.batch import Batch, BatchLimits
 from destination_milvus.flow.commit import Committer
+from destination_milvus.flow.intake import Intake
 from destination_milvus.flow.sync import Sync
 from destination_milvus.model import PENDING, Change, Delete, Document, RecordKey, Upsert, WriteMode
 from destination_milvus.protocol.catalog import StreamName, StreamPlan
@@ -533,7 +534,7 @@ class ThreadedHistory(History):
         sync = Sync(
             names,
             committer(store, self.embedder),
-            dict.fromkeys(names, BUILDER),
+            Intake(names, dict.fromkeys(names, BUILDER), None),
             emit,
             limits=BatchLimits(records=plan.batch_size, batches_in_flight=3),
             empty_streams=[name for name in names if not any(key.stream == name[0] for key in store.records())],
@@ -653,10 +654,11 @@ class ChangingHistory:
     def sync(self, era: Era, store: FakeStore) -> None:
         """One process."""
         name: StreamName = ("A", None)
+        plans = {name: era.plan(self.generation)}
         sync = Sync(
-            {name: era.plan(self.generation)},
+            plans,
             committer(store, CountingEmbedder()),
-            {name: BUILDER},
+            Intake(plans, {name: BUILDER}, None),
             lambda _: None,
             limits=BatchLimits(records=2, batches_in_flight=2),
         )

@@ -20,6 +20,7 @@ from destination_milvus.fields import GENERATION
 from destination_milvus.flow.absent import AbsentRecords
 from destination_milvus.flow.batch import Batch, BatchLimits
 from destination_milvus.flow.commit import Committed, Committer
+from destination_milvus.flow.intake import Intake
 from destination_milvus.flow.states import Acknowledgement, StateCounts
 from destination_milvus.flow.sync import Sync
 from destination_milvus.flow.window import Window
@@ -318,7 +319,12 @@ class Run:
         }
         empty_streams = [(stream, None) for stream in empty]
         self.sync = Sync(
-            named, committer, dict.fromkeys(named, BUILDER), self.emit, limits=limits, empty_streams=empty_streams
+            named,
+            committer,
+            Intake(named, dict.fromkeys(named, BUILDER), None),
+            self.emit,
+            limits=limits,
+            empty_streams=empty_streams,
         )
 
     def emit(self, lines: Sequence[bytes]) -> None:
