@@ -32,7 +32,8 @@ Part = dict[str, Any]
 UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 KEYS = re.compile(
-    r"AKIA[0-9A-Z]{16}|\bsk-\w|PRIVATE KEY|\b(secret_access_key|password|token)\s*[=:]\s*['\"]?\w", re.IGNORECASE
+    r"AKIA[0-9A-Z]{16}|\bsk-\w|PRIVATE KEY|(?<![a-z])(secret_access_key|password|token)\s*[=:]\s*['\"]?\w",
+    re.IGNORECASE,
 )
 """What keys look like, and words after which one would stand."""
 
