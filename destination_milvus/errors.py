@@ -18,8 +18,10 @@ the support form has its environment variables, reads the same sentence with its
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 _MARKED = re.compile("\ue000(.*?)\ue001")
 """Around the names of options stand two characters that Unicode leaves to private use: no text has them by chance."""
@@ -47,9 +49,20 @@ class DestinationError(Exception):
         self.stream = stream
         """Name and namespace of the stream at fault, as the platform knows it; None where no stream is, or not yet."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it comes from another process: whole, without what it was raised from."""
+        return _restored, (type(self), self.__dict__)
+
     def named(self, names: Mapping[str, str]) -> str:
         """The sentence with other names for options; those without one keep their own."""
         return _MARKED.sub(lambda found: names.get(found[1], found[1]), self.marked)
+
+
+def _restored(kind: type[DestinationError], state: Mapping[str, Any]) -> DestinationError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state["message"])
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(DestinationError):
@@ -95,6 +108,17 @@ class BadRecord(DestinationError):
     def at(self, place: str) -> BadRecord:
         """The error, with where the record stands in front, where that is known."""
         return BadRecord(self.reason, stream=self.identifier, key=self.key, place=place)
+
+
+def unexpected(error: Exception) -> InternalError:
+    """What a user reads of an error that nobody has foreseen: its type and place, and no values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    wrapped = InternalError(
+        f"The connector failed unexpectedly ({type(error).__name__} in {Path(frame.filename).name}, line "
+        f"{frame.lineno}). This is a bug: please report it. The next sync continues at the last acknowledged state."
+    )
+    wrapped.__traceback__ = error.__traceback__
+    return wrapped
 
 
 def shorten(value: str, limit: int = 80) -> str:

@@ -5,16 +5,22 @@ What failed in a way that passes raises `RetryLater`; every other error ends the
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
-from destination_milvus.errors import TransientError
+from destination_milvus.errors import DestinationError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stamina.instrumentation import RetryDetails
+
+logger = logging.getLogger("airbyte")
 
 T = TypeVar("T")
 
@@ -115,3 +121,14 @@ class _Patience:
         if self._asked_for is not None and self._asked_for > self._retries.deadline - seconds:
             return f"{text}: it asks to wait {self._asked_for:.0f} s."
         return f"{text}; run the sync again later."
+
+
+def tell_retries() -> None:
+    """Let the log say from now on why things stand still."""
+    set_on_retry_hooks([_log_retry])
+
+
+def _log_retry(details: RetryDetails) -> None:
+    cause = details.caused_by
+    reason = cause.message if isinstance(cause, DestinationError) else type(cause).__name__
+    logger.warning("%s Trying again in %.1f s (attempt %d).", reason, details.wait_for, details.retry_num + 1)

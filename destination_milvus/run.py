@@ -24,13 +24,11 @@ from destination_milvus.backfill.arguments import add_commands
 from destination_milvus.config.models import parse_config
 from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.config.specification import connector_specification
-from destination_milvus.errors import ConfigError, DestinationError, InternalError, TransientError
+from destination_milvus.errors import ConfigError, DestinationError, TransientError, unexpected
 from destination_milvus.model import Json
 from destination_milvus.stopping import Stopped, leave_at_once, listen_to_signals, signals_held
 
 if TYPE_CHECKING:
-    from stamina.instrumentation import RetryDetails
-
     from destination_milvus.backfill.display import PlainOutput
 
 logger = logging.getLogger("airbyte")
@@ -140,7 +138,7 @@ def _carry_out(output: Messages, command: Callable[[], None]) -> None:
         sentence = f"The sync was stopped from outside ({stopped.signal.name}). {output.after_a_stop}"
         _fail(output, TransientError(sentence), 128 + stopped.signal)
     except Exception as error:  # noqa: BLE001 - the last line of defence: nothing may reach the user as a traceback
-        _fail(output, _unexpected(error), 1)
+        _fail(output, unexpected(error), 1)
 
 
 def _arguments() -> ArgumentParser:
@@ -209,9 +207,9 @@ def _run_for_people(arguments: Namespace, output: PlainOutput) -> None:
 
 def _configuration(arguments: Namespace, output: Messages) -> Mapping[str, Json]:
     # imported here, and where commands begin: they and what they import would double the time of spec
-    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415
+    from destination_milvus.retries import tell_retries  # noqa: PLC0415
 
-    set_on_retry_hooks([_log_retry])
+    tell_retries()
     raw = _json_file(arguments.config, "configuration")
     output.redact = redaction(secrets_in(raw))
     return raw
@@ -238,23 +236,6 @@ def _set_up_logging(output: Messages) -> None:
     ours.handlers = [LogHandler(output)]
     ours.propagate = False
     ours.setLevel(LOG_LEVELS.get(os.environ.get("LOG_LEVEL", "").strip().upper(), logging.INFO))
-
-
-def _log_retry(details: RetryDetails) -> None:
-    """Say why a sync stands still."""
-    cause = details.caused_by
-    reason = cause.message if isinstance(cause, DestinationError) else type(cause).__name__
-    logger.warning("%s Trying again in %.1f s (attempt %d).", reason, details.wait_for, details.retry_num + 1)
-
-
-def _unexpected(error: Exception) -> InternalError:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    wrapped = InternalError(
-        f"The connector failed unexpectedly ({type(error).__name__} in {Path(frame.filename).name}, line "
-        f"{frame.lineno}). This is a bug: please report it. The next sync continues at the last acknowledged state."
-    )
-    wrapped.__traceback__ = error.__traceback__
-    return wrapped
 
 
 def _fail(output: Messages, error: DestinationError, exit_code: int) -> None:

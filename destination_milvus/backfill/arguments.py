@@ -17,12 +17,14 @@ Files may hold, gzip or not:
   Parquet      with a column for each field
 
 The newest version of a key wins, and deletions delete. Stopped or killed, the same command goes on: what is stored
-already is found unchanged and costs nothing."""
+already is found unchanged and costs nothing. With --engine ray several workers share the work, here or on a cluster."""
 
 BACKFILL_EXAMPLES = """\
 examples:
   destination-milvus backfill --config config.json --catalog catalog.json --input 's3://lake/public/tickets/*.jsonl.gz'
-  destination-milvus backfill --config config.json --catalog catalog.json --stream tickets --input export/ --dry-run"""
+  destination-milvus backfill --config config.json --catalog catalog.json --stream tickets --input export/ --dry-run
+  destination-milvus backfill --config config.json --catalog catalog.json --input 's3://lake/public/**' \\
+      --engine ray --ray-address auto --workers 40"""
 
 PREVIEW = """\
 Show what the records of a source would become with this configuration, before anything is paid: chunks and their sizes,
@@ -93,6 +95,7 @@ def add_commands(commands: Commands) -> None:
         action="store_true",
         help="read everything, count it and what it would cost; embed and write nothing",
     )
+    _add_engine(backfill)
     preview.add_argument(
         "--input", action="append", metavar="PATTERN", help="files as of backfill, in the place of standard input"
     )
@@ -127,6 +130,29 @@ def add_commands(commands: Commands) -> None:
         "--catalog",
         help="path of the configured catalog: its schemas give indexing.indexed_metadata_fields their types, where the "
         "old collection has no such columns",
+    )
+    _add_engine(reembed)
+
+
+def _add_engine(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local: one process, the default; ray: several workers on a Ray cluster, with a Milvus server",
+    )
+    command.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="host:port of the head of a Ray cluster, or auto on one of its machines; else one is started here for as "
+        "long as the command runs",
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="that embed and write at the same time, each with advanced.concurrency requests under way and its share "
+        "of the limits a minute; by default one a CPU of the cluster",
     )
 
 

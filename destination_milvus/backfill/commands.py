@@ -10,10 +10,12 @@ from contextlib import closing
 from destination_milvus.backfill import local
 from destination_milvus.backfill.display import Clock, PlainOutput, duration, size, table
 from destination_milvus.backfill.inputs import find_files
+from destination_milvus.backfill.on_ray.cluster import Engine, require_engine
 from destination_milvus.backfill.source import Source
 from destination_milvus.backfill.survey import Survey, survey
 from destination_milvus.config.models import Config
 from destination_milvus.embedding.usage import Usage
+from destination_milvus.errors import ConfigError
 from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.address import require_milvus_lite
 from destination_milvus.model import Json
@@ -37,17 +39,35 @@ def backfill(arguments: Namespace, config: Config, catalog: Mapping[str, Json], 
         DestinationError: it did not complete; what came before is stored.
     """
     require_cloud_safety(config)
+    engine = chosen_engine(arguments, config)
     require_milvus_lite(config.indexing)
     plans = plan_streams(catalog)
     looked = survey(find_files(arguments.input), plans, stream=arguments.stream, generation=arguments.generation)
     with closing(Source(looked)) as source:
         tell_input(source, plans.keys() - looked.plans.keys())
-        _find_newest(source, output)
+        if engine is None or arguments.dry_run:
+            _find_newest(source, output)
         if arguments.dry_run:
             _estimate(config, source, output)
         else:
             _warn_of_repetition(looked)
-            _load(config, catalog, source, output)
+            _load(config, catalog, source, engine, output)
+
+
+def chosen_engine(arguments: Namespace, config: Config) -> Engine | None:
+    """What the arguments say of a cluster; None for the local engine.
+
+    Raises:
+        ConfigError: the engine cannot be, or an argument is of the other one.
+    """
+    if arguments.engine == "local":
+        for name, value in (("--ray-address", arguments.ray_address), ("--workers", arguments.workers)):
+            if value is not None:
+                raise ConfigError(f"{name} is for --engine ray: add that, or leave {name} out.")
+        return None
+    engine = Engine(arguments.ray_address, arguments.workers)
+    require_engine(engine, config)
+    return engine
 
 
 def _warn_of_repetition(looked: Survey) -> None:
@@ -79,10 +99,21 @@ def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count:,} files"
 
 
-def _load(config: Config, catalog: Mapping[str, Json], source: Source, output: PlainOutput) -> None:
+def _load(
+    config: Config, catalog: Mapping[str, Json], source: Source, engine: Engine | None, output: PlainOutput
+) -> None:
     state = _State(source)
+
+    def watch(progress: Progress, usage: Callable[[], Usage]) -> None:
+        state.watch(progress, usage, output)
+
     with output.bar(state.share, state.words):
-        local.load(config, catalog, source, lambda progress, usage: state.watch(progress, usage, output))
+        if engine is None:
+            local.load(config, catalog, source, watch)
+        else:
+            from destination_milvus.backfill.on_ray.load import load  # noqa: PLC0415 - and Ray with it
+
+            load(config, catalog, source, engine, watch)
     for line in _left_out(source):
         logger.info("%s", line)
 
@@ -110,11 +141,19 @@ class _State:
 
     def words(self) -> str:
         progress = self._progress
+        if not progress.committed and self._source.reading.bytes:
+            return f"{self._reading()} read"
         seconds = max(0.001, self._clock.seconds_spent)
         return "  ".join([f"{progress.committed:,} records", f"{progress.committed / seconds:,.0f}/s", *self._costs()])
 
     def _phrases(self) -> list[str]:
+        if not self._progress.committed:
+            return [f"{self._reading()} of the input read"]
         return [f"{100 * self.share():.0f} % of the input", *self._costs()]
+
+    def _reading(self) -> str:
+        """Before anything is stored: a shuffle has to have all."""
+        return f"{100 * self._source.reading.bytes / max(1, self._source.survey.size):.0f} %"
 
     def _costs(self) -> list[str]:
         tokens = self._usage().tokens

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,21 @@ class Version(NamedTuple):
         """Of 16 bytes; the same for all versions of a record."""
         named = f"{len(self.stream)}:{self.stream}{self.record_id}"
         return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def newest_of(records: Sequence[bytes], ranks: Sequence[bytes]) -> list[int]:
+    """Where the newest version of each record stands, in the order of the versions.
+
+    Args:
+        records: one a version, as `Version.record`.
+        ranks: one a version, as `Version.rank`.
+    """
+    newest: dict[bytes, int] = {}
+    for place, record in enumerate(records):
+        best = newest.get(record)
+        if best is None or ranks[place] > ranks[best]:
+            newest[record] = place
+    return sorted(newest.values())
 
 
 class NewestVersions:

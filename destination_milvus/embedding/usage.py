@@ -17,6 +17,12 @@ class Usage:
     tokens: int = 0
     """Tokens, as the model counts them; 0 where the service does not tell."""
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.requests + other.requests, self.texts + other.texts, self.tokens + other.tokens)
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.requests - other.requests, self.texts - other.texts, self.tokens - other.tokens)
+
 
 class Meter:
     """Adds up usage that several threads report."""
@@ -35,5 +41,4 @@ class Meter:
     def add(self, *, requests: int = 0, texts: int = 0, tokens: int = 0) -> None:
         """Count these on top."""
         with self._lock:
-            before = self._total
-            self._total = Usage(before.requests + requests, before.texts + texts, before.tokens + tokens)
+            self._total += Usage(requests, texts, tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from destination_milvus.errors import BadRecord
@@ -46,6 +46,11 @@ class Progress:
         self.unchanged += committed.unchanged
         self.chunks += committed.chunks
         self.embedded += committed.embedded
+
+    def become(self, parts: Sequence[Progress]) -> None:
+        """Count what others have counted between them, but for bad records, which are to be named."""
+        for name in ("read", "committed", "written", "removed", "unchanged", "chunks", "embedded"):
+            setattr(self, name, sum(getattr(part, name) for part in parts))
 
     def skip(self, error: BadRecord) -> None:
         """Count a bad record, and name it in the log if it is one of the first."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from destination_milvus.fields import CHUNK, FINGERPRINT, GENERATION, RECORD_ID, STREAM
+from destination_milvus.model import PENDING
 
 # no \u escapes: Milvus Lite does not know them, and takes control characters as they are, as the server does
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -127,6 +128,11 @@ def between(key_field: str, low: str | int | None, high: str | int | None) -> li
 def synced_heads_filter(mark: str) -> str:
     """Heads that a sync has written: their fingerprints are hexadecimal, and before all that begin with the mark."""
     return f'{CHUNK} == 0 and {FINGERPRINT} > "" and {FINGERPRINT} < {literal(mark)}'
+
+
+def unfinished_heads_filter() -> str:
+    """Heads whose record is not completely stored in any version."""
+    return f"{CHUNK} == 0 and {FINGERPRINT} == {literal(PENDING)}"
 
 
 @dataclass(frozen=True, slots=True)

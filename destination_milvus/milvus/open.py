@@ -10,7 +10,7 @@ from destination_milvus.collection import Collection
 from destination_milvus.config.indexing import Indexing
 from destination_milvus.config.models import Config
 from destination_milvus.errors import ConfigError, InternalError, TransientError, option
-from destination_milvus.fields import GENERATION
+from destination_milvus.fields import GENERATION, RECORD_ID, STREAM
 from destination_milvus.milvus.address import is_embedded
 from destination_milvus.milvus.analyzers import refused, require_analyzer, try_analyzer
 from destination_milvus.milvus.auto_id import AutoIdStore
@@ -20,9 +20,16 @@ from destination_milvus.milvus.connection import CONNECT_TIMEOUT
 from destination_milvus.milvus.description import MODEL_PROPERTY
 from destination_milvus.milvus.errors import is_denied, translated
 from destination_milvus.milvus.existing import warn_of_what_is_missing
-from destination_milvus.milvus.filters import before_filter, literals, stream_filter, synced_heads_filter
+from destination_milvus.milvus.filters import (
+    before_filter,
+    literals,
+    stream_filter,
+    synced_heads_filter,
+    unfinished_heads_filter,
+)
 from destination_milvus.milvus.keyed import KeyedStore
 from destination_milvus.milvus.reader import find_collection, require_model
+from destination_milvus.milvus.rows import record_of
 from destination_milvus.milvus.scan import Scan
 from destination_milvus.milvus.schema import (
     collection_indexes,
@@ -32,7 +39,7 @@ from destination_milvus.milvus.schema import (
     typed_columns,
 )
 from destination_milvus.milvus.server import find_server
-from destination_milvus.model import Embedder
+from destination_milvus.model import Embedder, RecordKey
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -81,6 +88,11 @@ class OpenCollection:
     def has_synced_records(self, mark: str) -> bool:
         """Whether there is a record that a sync has written: one whose fingerprint does not begin with a mark."""
         return bool(self._calls.query(synced_heads_filter(mark), [self.collection.key_field], 1))
+
+    def unfinished(self) -> set[RecordKey]:
+        """Records that are not completely stored in any version, of a collection with keys of our own; one page."""
+        fields = [self.collection.key_field, STREAM, RECORD_ID]
+        return {record_of(raw) for raw in self._calls.query(unfinished_heads_filter(), fields, ROWS_PAGE)}
 
     def present(self, primary_keys: Iterable[str]) -> set[str]:
         """Those of some primary keys, written as texts, that rows have."""
