@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from destination_milvus.errors import BadRecord
@@ -21,8 +21,8 @@ class Commits:
     committer: Committer
     limits: BatchLimits
     progress: Progress = field(default_factory=Progress)
-    skipped: list[BadRecord] = field(default_factory=list)
-    """Records that the model has refused."""
+    skip: Callable[[BadRecord], None] | None = None
+    """Takes the records that the model has refused; None for those who watch the progress."""
 
     def commit(self, changes: Iterable[tuple[Change, int]]) -> None:
         """Commit changes, each with its size in bytes; all are durable at the end.
@@ -56,5 +56,4 @@ class Commits:
     def _count(self, batch: Batch, committed: Committed) -> None:
         self.progress.count(batch.records, committed)
         for error in committed.bad:
-            self.progress.skip(error)
-        self.skipped += committed.bad
+            (self.skip or self.progress.skip)(error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -22,18 +21,17 @@ from destination_milvus.backfill.on_ray.board import Handle, Seen, start_board, 
 from destination_milvus.backfill.on_ray.cluster import (
     Engine,
     cluster,
-    cpus_of_a_worker,
-    failed,
     living_nodes,
     shared_out,
     wait_for_lost_nodes,
 )
-from destination_milvus.backfill.on_ray.tasks import Job, KeepNewest, Outcome, ReadParts, Worker
+from destination_milvus.backfill.on_ray.tasks import Job, KeepNewest, Loading, Outcome, ReadParts
+from destination_milvus.backfill.on_ray.workers import shared_out_among_workers
 from destination_milvus.backfill.source import Records, Source
 from destination_milvus.config.models import Config
 from destination_milvus.embedding import create_embedder
 from destination_milvus.embedding.usage import Usage
-from destination_milvus.errors import ConfigError, DestinationError, option
+from destination_milvus.errors import BadRecord, ConfigError, option
 from destination_milvus.flow.ending import Ending
 from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.trial import Trial
@@ -139,6 +137,7 @@ class _Driver:
         self._milvus = milvus
         self._source = source
         self._workers = workers
+        self._names = {plan.identifier: name for name, plan in job.survey.plans.items()}
         self._trial = Trial(lambda _: None)
         self._ending = Ending(job.survey.plans)
 
@@ -172,11 +171,11 @@ class _Driver:
         for stream, count in outcome.read.items():
             self._trial.read(stream, count)
         for error in outcome.bad:
-            assert error.stream is not None  # noqa: S101 - the worker has said it
+            stream = self._names[error.identifier]
             self.progress.skip(error)
-            self._trial.skipped(error.stream)
+            self._trial.skipped(stream)
             if error.key is not None:
-                self._ending.streams_with_skipped_records.add(error.stream)
+                self._ending.streams_with_skipped_records.add(stream)
         self._trial.judge()
 
     def _complete_unfinished(self, board: Handle, total: Outcome) -> None:
@@ -198,24 +197,16 @@ class _Driver:
             total.usage += outcome.usage
 
     def _outcomes(self, job: Job, board: Handle) -> Iterator[Outcome]:
-        import ray  # noqa: PLC0415 - there is a cluster
-
         try:
-            tables = self._dataset(job, board).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-            for table in tables:
-                for outcome in table["outcome"].to_pylist():
-                    yield pickle.loads(outcome)  # noqa: S301 - our own
-        except DestinationError:
+            yield from shared_out_among_workers(
+                self._dataset(job, board), Loading, job, board, job.config, self._workers
+            )
+        except BadRecord as error:
+            error.stream = self._names[error.identifier]
             raise
-        except Exception as error:
-            try:
-                failure = ray.get(board.failure.remote())
-            except ray.exceptions.RayError:  # the cluster is gone, and the board with it
-                failure = None
-            raise failure or failed(error) from error
 
     def _dataset(self, job: Job, board: Handle) -> Dataset:
-        """The whole of it, from the numbers of the parts to the outcomes."""
+        """Tables of records, of each the newest version, from the numbers of the parts."""
         from ray import data  # noqa: PLC0415 - there is a cluster
 
         context = data.DataContext.get_current()
@@ -239,15 +230,7 @@ class _Driver:
             versions = records(shuffled).repartition(self._partitions(shuffled), keys=["record"])
             # of a partition, whole: as Ray's own groups are made
             datasets.append(versions.map_batches(KeepNewest(board), batch_size=None, batch_format="pyarrow"))
-        dataset = datasets[0] if len(datasets) == 1 else datasets[0].union(*datasets[1:])
-        return dataset.map_batches(
-            Worker,
-            fn_constructor_args=(job, board),
-            batch_size=None,
-            batch_format="pyarrow",
-            num_cpus=cpus_of_a_worker(job.config),
-            compute=data.ActorPoolStrategy(size=self._workers),
-        )
+        return datasets[0] if len(datasets) == 1 else datasets[0].union(*datasets[1:])
 
     def _partitions(self, parts: list[int]) -> int:
         files = [self._job.survey.parts[number].file for number in parts]

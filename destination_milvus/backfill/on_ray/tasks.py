@@ -1,4 +1,4 @@
-"""What runs on the cluster: tasks that read and look for newest versions, actors that commit."""
+"""What a load runs on the cluster: tasks that read and look for newest versions, and the work of those who write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import pickle
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any
 from destination_milvus.backfill.commits import Commits
 from destination_milvus.backfill.inputs import Line
 from destination_milvus.backfill.newest import newest_of
-from destination_milvus.backfill.on_ray.board import (
-    Handle,
-    Worked,
-    failures_told,
-    forward_warnings,
-    work_told,
-)
+from destination_milvus.backfill.on_ray.board import Handle, Worked, failures_told
 from destination_milvus.backfill.source import Reading, Records
 from destination_milvus.backfill.survey import Survey
 from destination_milvus.config.models import Config
@@ -65,7 +59,7 @@ class Job:
 class Outcome:
     """What became of records, in all that decides how a load ends."""
 
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress = field(default_factory=lambda: Progress(seconds_between_lines=math.inf))
     usage: Usage = field(default_factory=Usage)
     read: Counter[StreamName] = field(default_factory=Counter)
     bad: list[BadRecord] = field(default_factory=list)
@@ -168,27 +162,8 @@ class KeepNewest:
         return table.take(kept)
 
 
-class Worker:
-    """An actor that commits records: one connection, one embedder, several batches under way."""
-
-    def __init__(self, job: Job, board: Handle) -> None:
-        self._job, self._board = job, board
-        self._closing = ExitStack()
-        self._opened: _Opened | None = None
-
-    def __call__(self, table: pa.Table) -> Mapping[str, Any]:
-        """Commit the records of a table; all are durable when it returns."""
-        with failures_told(self._board):
-            if self._opened is None:  # not where Ray makes it: it would make it again and again
-                self._opened = _Opened(self._job, self._closing)
-                forward_warnings(self._board)
-            with work_told(self._board, self._opened.worked):
-                outcome = self._opened.commit(table)
-        return {"outcome": [pickle.dumps(outcome)]}
-
-
-class _Opened:
-    """What a worker works with."""
+class Loading:
+    """The work of a worker: records in, changes committed."""
 
     def __init__(self, job: Job, closing_later: ExitStack) -> None:
         config, survey = job.config, job.survey
@@ -196,7 +171,6 @@ class _Opened:
         client = closing_later.enter_context(closing(connect(config.indexing)))
         milvus = open_collection(client, config, self._embedder)
         self._records = Records(survey)
-        self._names = {plan.identifier: name for name, plan in survey.plans.items()}
         self._committer = committer(config, milvus, self._embedder)
         self._limits = batch_limits(config)
         self._intake = intake(config, survey.plans, milvus.collection)
@@ -204,20 +178,18 @@ class _Opened:
         self._now = Outcome()
 
     def worked(self) -> Worked:
-        """How much, the table that is under way included."""
+        """As `Work.worked`."""
         progress = Progress()
         progress.become([self._done, self._now.progress])
         return Worked(progress, self._embedder.usage)
 
-    def commit(self, table: pa.Table) -> Outcome:
-        """Commit what a table holds."""
-        self._now = outcome = Outcome(Progress(seconds_between_lines=math.inf))
+    def do(self, table: pa.Table) -> Outcome:
+        """As `Work.do`, of a table of `ReadParts`."""
+        self._now = outcome = Outcome()
         before = self._embedder.usage
-        commits = Commits(self._committer, self._limits, outcome.progress)
-        commits.commit(self._changes(table, outcome))
-        for error in commits.skipped:
-            error.stream = self._names[error.identifier]
-        outcome.bad += commits.skipped
+        Commits(self._committer, self._limits, outcome.progress, outcome.bad.append).commit(
+            self._changes(table, outcome)
+        )
         outcome.usage = self._embedder.usage - before
         self._done, self._now = self.worked().progress, Outcome()
         return outcome
@@ -231,18 +203,13 @@ class _Opened:
                 placed = self._records.of_line(part, _line(number, text), Reading())
                 assert placed is not None  # noqa: S101 - it was read before
                 record = self._records.record(placed)
-                stream = (record.name, record.namespace)
                 outcome.progress.read += 1
-                outcome.read[stream] += 1
+                outcome.read[record.name, record.namespace] += 1
                 try:
                     change = self._intake.change(record)
                 except BadRecord as error:
-                    outcome.bad.append(self._skipped(error.at(record.place), stream))
+                    if not self._committer.skip_bad_records:
+                        raise error.at(record.place) from error
+                    outcome.bad.append(error.at(record.place))
                     continue
                 yield change, record.size
-
-    def _skipped(self, error: BadRecord, stream: StreamName) -> BadRecord:
-        error.stream = stream
-        if not self._committer.skip_bad_records:
-            raise error
-        return error

@@ -1,0 +1,89 @@
+"""Actors that embed and write: made once each, given tables of work, replaced by Ray where they die."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from destination_milvus.backfill.on_ray.board import Handle, Worked, failures_told, forward_warnings, work_told
+from destination_milvus.backfill.on_ray.cluster import cpus_of_a_worker, failed
+from destination_milvus.config.models import Config
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ray.data import Dataset
+
+Job = TypeVar("Job")
+
+
+class Work(Protocol):
+    """What a worker does: one connection, one embedder, several batches under way."""
+
+    def do(self, table: pa.Table) -> Any:  # noqa: ANN401 - the driver knows what
+        """Do what a table holds; all of it is durable at the end. What comes back goes to the driver.
+
+        Raises:
+            DestinationError: it cannot be done.
+        """
+
+    def worked(self) -> Worked:
+        """How much since it began, the table that is under way included."""
+
+
+class Worker(Generic[Job]):
+    """The actor's class."""
+
+    def __init__(self, work: Callable[[Job, ExitStack], Work], job: Job, board: Handle) -> None:
+        self._begin, self._job, self._board = work, job, board
+        self._closing = ExitStack()
+        self._work: Work | None = None
+
+    def __call__(self, table: pa.Table) -> Mapping[str, Any]:
+        """Do what a table holds."""
+        with failures_told(self._board):
+            if self._work is None:  # not where Ray makes the actor: it would make it again and again
+                self._work = self._begin(self._job, self._closing)
+                forward_warnings(self._board)
+            with work_told(self._board, self._work.worked):
+                outcome = self._work.do(table)
+        return {"outcome": [pickle.dumps(outcome)]}
+
+
+def shared_out_among_workers(
+    dataset: Dataset, work: Callable[[Job, ExitStack], Work], job: Job, board: Handle, config: Config, count: int
+) -> Iterator[Any]:
+    """Let workers do what the tables of a dataset hold, and give back what each returns, as it comes.
+
+    Args:
+        dataset: is carried out by this.
+        work: made by each worker, of the job, with what it closes at the end.
+        job: given to each.
+        board: where they tell how far they are.
+        config: decides what a worker claims of the cluster.
+        count: of workers.
+
+    Raises:
+        DestinationError: the first that a worker, or a task before it, has met; or the cluster has failed.
+    """
+    import ray  # noqa: PLC0415 - there is a cluster
+    from ray.data import ActorPoolStrategy  # noqa: PLC0415 - as above
+
+    outcomes = dataset.map_batches(
+        Worker,
+        fn_constructor_args=(work, job, board),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=cpus_of_a_worker(config),
+        compute=ActorPoolStrategy(size=count),
+    )
+    try:
+        for table in outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from map(pickle.loads, table["outcome"].to_pylist())
+    except Exception as error:
+        try:
+            failure = ray.get(board.failure.remote())
+        except ray.exceptions.RayError:  # the cluster is gone, and the board with it
+            failure = None
+        raise failure or failed(error) from error
