@@ -10,12 +10,11 @@ from contextlib import closing
 from destination_milvus.backfill import local
 from destination_milvus.backfill.display import Clock, PlainOutput, duration, size, table
 from destination_milvus.backfill.inputs import find_files
-from destination_milvus.backfill.on_ray.cluster import Engine, require_engine
+from destination_milvus.backfill.on_ray.cluster import Engine, chosen_engine
 from destination_milvus.backfill.source import Source
 from destination_milvus.backfill.survey import Survey, survey
 from destination_milvus.config.models import Config
 from destination_milvus.embedding.usage import Usage
-from destination_milvus.errors import ConfigError
 from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.address import require_milvus_lite
 from destination_milvus.model import Json
@@ -52,22 +51,6 @@ def backfill(arguments: Namespace, config: Config, catalog: Mapping[str, Json], 
         else:
             _warn_of_repetition(looked)
             _load(config, catalog, source, engine, output)
-
-
-def chosen_engine(arguments: Namespace, config: Config) -> Engine | None:
-    """What the arguments say of a cluster; None for the local engine.
-
-    Raises:
-        ConfigError: the engine cannot be, or an argument is of the other one.
-    """
-    if arguments.engine == "local":
-        for name, value in (("--ray-address", arguments.ray_address), ("--workers", arguments.workers)):
-            if value is not None:
-                raise ConfigError(f"{name} is for --engine ray: add that, or leave {name} out.")
-        return None
-    engine = Engine(arguments.ray_address, arguments.workers)
-    require_engine(engine, config)
-    return engine
 
 
 def _warn_of_repetition(looked: Survey) -> None:

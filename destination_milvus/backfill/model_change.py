@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from destination_milvus import digests
-from destination_milvus.backfill.commits import Commits
 from destination_milvus.backfill.display import Clock, PlainOutput, duration
-from destination_milvus.backfill.reembed import MARK, Reembedding, Rewriting, StoredChunks
+from destination_milvus.backfill.on_ray.cluster import chosen_engine
+from destination_milvus.backfill.reembed import MARK, Reembedding
+from destination_milvus.backfill.rewriter import Rewriter
 from destination_milvus.collection import Collection
 from destination_milvus.config.embedding import FromFieldEmbedding
 from destination_milvus.config.models import Config
 from destination_milvus.documents.partition import Partition
 from destination_milvus.embedding import MeteredEmbedder, create_embedder
+from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import ConfigError, option
 from destination_milvus.fields import PARTITION
-from destination_milvus.flow.commit import Committer
+from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.address import described, require_milvus_lite
 from destination_milvus.milvus.aliases import point_alias, real_name
 from destination_milvus.milvus.columns import ColumnChoice
 from destination_milvus.milvus.connection import connect
 from destination_milvus.milvus.open import OpenCollection, open_collection, open_stored
-from destination_milvus.milvus.scan import ROW_ID, Scan
-from destination_milvus.model import Change, Delete, Embedder, Json
+from destination_milvus.model import Embedder, Json
 from destination_milvus.precautions import require_cloud_safety
-from destination_milvus.write import batch_limits, column_choice, tell_summary
+from destination_milvus.write import column_choice, tell_summary
 
 if TYPE_CHECKING:
     from destination_milvus.milvus.connection import Client
 
 logger = logging.getLogger("airbyte.backfill")
-
-KEYS_AT_ONCE = 500
-"""That are looked for in the old collection."""
 
 
 def reembed(arguments: Namespace, config: Config, catalog: Mapping[str, Json], output: PlainOutput) -> None:
@@ -52,6 +50,7 @@ def reembed(arguments: Namespace, config: Config, catalog: Mapping[str, Json], o
         DestinationError: it did not complete; what was written stays, and the alias is where it was.
     """
     require_cloud_safety(config)
+    engine = chosen_engine(arguments, config)
     require_milvus_lite(config.indexing)
     if isinstance(config.embedding, FromFieldEmbedding):
         raise ConfigError(
@@ -61,13 +60,21 @@ def reembed(arguments: Namespace, config: Config, catalog: Mapping[str, Json], o
         closing(create_embedder(config.embedding, config.advanced)) as embedder,
         closing(connect(config.indexing)) as client,
     ):
-        source = _source(client, config, arguments.source)
-        partition = _partition(config, source.collection)
-        choice = column_choice(config, catalog) if catalog else _columns_of(config, source.collection)
-        target = open_collection(client, config, embedder, choice)
-        _require_no_syncs(target)
-        _Run(config, embedder, source, target, partition).run(output)
-        target.load()
+        pair = open_pair(client, config, embedder, arguments.source, catalog)
+        _require_no_syncs(pair.target)
+        logger.info(
+            'Writing the records of "%s" to "%s", embedded by %s.',
+            pair.source.collection.name,
+            pair.target.collection.name,
+            embedder.identity,
+        )
+        if engine is None:
+            _rewrite(config, embedder, pair, output)
+        else:
+            from destination_milvus.backfill.on_ray.rewrite import rewrite  # noqa: PLC0415 - and Ray with it
+
+            rewrite(config, pair, engine, output)
+        pair.target.load()
         if arguments.alias is not None:
             point_alias(client, config.indexing, arguments.alias)
 
@@ -124,72 +131,51 @@ def _require_no_syncs(target: OpenCollection) -> None:
         )
 
 
-class _Run:
-    """One run, between the collections."""
+@dataclass
+class Pair:
+    """Two collections on one Milvus, opened to move records from one to the other."""
 
-    def __init__(
-        self,
-        config: Config,
-        embedder: MeteredEmbedder,
-        source: OpenCollection,
-        target: OpenCollection,
-        partition: Partition | None,
-    ) -> None:
-        self._embedder = embedder
-        self._source, self._target = source, target
-        row_format = _row_format(embedder, target.collection)
-        self._rewriting = Rewriting(source.collection, target.collection, row_format, partition)
-        committer = Committer(
-            store=target.store,
-            embedder=embedder,
-            chunker=StoredChunks(),
-            row_format=row_format,
-            skip_bad_records=config.advanced.bad_records == "skip",
-        )
-        self._commits = Commits(committer, batch_limits(config))
-        self._reembedding = Reembedding(self._commits.progress)
+    source: OpenCollection
+    target: OpenCollection
+    partition: Partition | None
+    """Of the target, where it is by a field of the metadata."""
+
+
+def open_pair(client: Client, config: Config, embedder: Embedder, name: str, catalog: Mapping[str, Json]) -> Pair:
+    """The old collection and the one that the configuration names, which is created if it is missing.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    source = _source(client, config, name)
+    partition = _partition(config, source.collection)
+    choice = column_choice(config, catalog) if catalog else _columns_of(config, source.collection)
+    return Pair(source, open_collection(client, config, embedder, choice), partition)
+
+
+class View:
+    """What people see of a run."""
+
+    def __init__(self, progress: Progress, seen: Callable[[], int], count: int, usage: Callable[[], Usage]) -> None:
+        self._progress = progress
+        self._seen, self._count = seen, max(1, count)
+        self._usage = usage
         self._clock = Clock()
-        self._scan = source.scan()
-        self._count = 1
 
-    def run(self, output: PlainOutput) -> None:
-        """Write every record, then take out those that the old collection no longer has."""
-        progress = self._commits.progress
-        progress.beside = self._phrases
+    @contextmanager
+    def shown(self, output: PlainOutput) -> Iterator[None]:
+        """Show it meanwhile."""
+        self._progress.beside = self._phrases
         if output.draws:
-            progress.seconds_between_lines = float("inf")
-        self._count = max(1, self._scan.count())
-        logger.info(
-            'Writing the records of "%s" to "%s", embedded by %s.',
-            self._source.collection.name,
-            self._target.collection.name,
-            self._embedder.identity,
-        )
+            self._progress.seconds_between_lines = float("inf")
         with output.bar(self._share, self._words):
-            self._commits.commit(self._reembedding.upserts(self._scan.records(), self._rewriting))
-            if not self._target.is_new:
-                self._commits.commit(self._deletes(self._target.scan()))
-        tell_summary("Re-embedding", progress, self._embedder.usage)
-        for line in self._left_out():
-            logger.warning("%s", line)
-
-    def _deletes(self, scan: Scan) -> Iterator[tuple[Change, int]]:
-        store = self._source.store
-        for keys in scan.pages_of_keys():
-            for start in range(0, len(keys), KEYS_AT_ONCE):
-                portion = keys[start : start + KEYS_AT_ONCE]
-                rows = {key: key.record_id.removeprefix(ROW_ID) for key in portion if key.record_id.startswith(ROW_ID)}
-                heads = store.heads(key for key in portion if key not in rows)
-                present = self._source.present(rows.values())
-                gone = (key for key in portion if key not in heads and rows.get(key) not in present)
-                yield from ((Delete(key), 0) for key in gone)
+            yield
 
     def _share(self) -> float:
-        progress = self._commits.progress
-        return min(1.0, self._scan.seen / self._count * progress.committed / max(1, progress.read))
+        return min(1.0, self._seen() / self._count * self._progress.committed / max(1, self._progress.read))
 
     def _words(self) -> str:
-        committed = self._commits.progress.committed
+        committed = self._progress.committed
         rate = committed / max(0.001, self._clock.seconds_spent)
         return "  ".join([f"{committed:,} records", f"{rate:,.0f}/s", *self._costs()])
 
@@ -197,21 +183,33 @@ class _Run:
         return [f"{100 * self._share():.0f} % of the collection", *self._costs()]
 
     def _costs(self) -> list[str]:
-        tokens, left = self._embedder.usage.tokens, self._clock.seconds_left(self._share())
+        tokens, left = self._usage().tokens, self._clock.seconds_left(self._share())
         return [
             *([f"{tokens:,} tokens"] if tokens else []),
             *([f"{duration(left)} left"] if left is not None else []),
         ]
 
-    def _left_out(self) -> Iterator[str]:
-        if self._reembedding.incomplete:
-            yield (
-                f"{self._reembedding.incomplete:,} records are not complete in the old collection: a sync was "
-                "interrupted, or is under way. Let the next one finish, then run the same command again."
-            )
-        if self._reembedding.without_text:
-            yield f"{self._reembedding.without_text:,} records have no text: they are not in the new collection."
+
+def _rewrite(config: Config, embedder: MeteredEmbedder, pair: Pair, output: PlainOutput) -> None:
+    """The engine of one machine."""
+    rewriter = Rewriter(config, embedder, pair.source, pair.target, pair.partition)
+    scan = pair.source.scan()
+    view = View(rewriter.progress, lambda: scan.seen, scan.count(), lambda: embedder.usage)
+    with view.shown(output):
+        rewriter.rewrite(scan)
+        if not pair.target.is_new:
+            rewriter.remove_what_is_gone(pair.target.scan())
+    tell_what_was_done(rewriter.progress, embedder.usage, rewriter.reembedding)
 
 
-def _row_format(embedder: Embedder, target: Collection) -> str:
-    return digests.row_format("reembed", embedder.identity, target.vector_field, target.text_field)
+def tell_what_was_done(progress: Progress, usage: Usage, reembedding: Reembedding) -> None:
+    """The summary, and what was left out."""
+    tell_summary("Re-embedding", progress, usage)
+    if reembedding.incomplete:
+        logger.warning(
+            "%s records are not complete in the old collection: a sync was interrupted, or is under way. Let the next "
+            "one finish, then run the same command again.",
+            f"{reembedding.incomplete:,}",
+        )
+    if reembedding.without_text:
+        logger.warning("%s records have no text: they are not in the new collection.", f"{reembedding.without_text:,}")

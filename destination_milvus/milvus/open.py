@@ -30,7 +30,7 @@ from destination_milvus.milvus.filters import (
 from destination_milvus.milvus.keyed import KeyedStore
 from destination_milvus.milvus.reader import find_collection, require_model
 from destination_milvus.milvus.rows import record_of
-from destination_milvus.milvus.scan import Scan
+from destination_milvus.milvus.scan import EVERYTHING, Scan
 from destination_milvus.milvus.schema import (
     collection_indexes,
     collection_schema,
@@ -101,9 +101,9 @@ class OpenCollection:
         found = self._calls.get([kind(key) for key in primary_keys], [key_field], ROWS_PAGE)
         return {str(raw[key_field]) for raw in found}
 
-    def scan(self) -> Scan:
-        """The records that are stored."""
-        return Scan(self._calls, self.store)
+    def scan(self, share: str = EVERYTHING) -> Scan:
+        """The records that are stored, or a share of them: one of `Scan.shares`."""
+        return Scan(self._calls, self.store, share)
 
 
 def open_stored(client: MilvusClient, config: Config) -> OpenCollection | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from destination_milvus.fields import CHUNK, CHUNKS, FINGERPRINT, RECORD_ID, STREAM
 from destination_milvus.milvus.address import is_embedded
 from destination_milvus.milvus.calls import READ_PAGE, ROWS_PAGE, Calls, RawRow
-from destination_milvus.milvus.filters import all_of, between
+from destination_milvus.milvus.filters import KeyRange, all_of, between
 from destination_milvus.milvus.keyed import EMBEDDED_ROWS_PAGE
 from destination_milvus.milvus.rows import record_of, stored_row
 from destination_milvus.model import PENDING, RecordKey, StoredRow, VectorStore
@@ -20,6 +20,9 @@ from destination_milvus.model import PENDING, RecordKey, StoredRow, VectorStore
 ROW_ID = "row "
 """Begins the id of a record that is one row without an id: of Airbyte's own connector, in Append. The row's key
 follows."""
+
+EVERYTHING = ""
+"""The share of who reads the whole collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,11 @@ class StoredRecord:
 
 
 class Scan:
-    """A collection, read once."""
+    """A collection, read once; or a share of it."""
 
-    def __init__(self, calls: Calls, store: VectorStore) -> None:
+    def __init__(self, calls: Calls, store: VectorStore, share: str = EVERYTHING) -> None:
         self._calls = calls
+        self._share = share
         self._store = store
         self._collection = calls.collection
         self._page = EMBEDDED_ROWS_PAGE if is_embedded(calls.indexing.host) else ROWS_PAGE
@@ -44,11 +48,21 @@ class Scan:
 
     def count(self) -> int:
         """Rows that a scan goes through: heads, or all rows where Milvus makes the keys."""
-        return int(self._calls.query(self._every, ["count(*)"])[0]["count(*)"])
+        return int(self._calls.query(all_of(*self._every), ["count(*)"])[0]["count(*)"])
+
+    def shares(self, least: int) -> list[str]:
+        """Filters that divide the collection into so many shares or more, about equally large."""
+        key = self._collection.key_field
+        if self._collection.auto_id:
+            return [f"{key} % {least} == {number}" for number in range(least)]
+        ranges = [KeyRange()]
+        while len(ranges) < least:
+            ranges = [part for whole in ranges for part in whole.split()]
+        return [each.filter(key) for each in ranges]
 
     @property
-    def _every(self) -> str:
-        return "" if self._collection.auto_id else f"{CHUNK} == 0"
+    def _every(self) -> list[str]:
+        return [*([] if self._collection.auto_id else [f"{CHUNK} == 0"]), *filter(None, [self._share])]
 
     def pages_of_keys(self) -> Iterator[Sequence[RecordKey]]:
         """The records, a page at a time; one whose rows lie in several pages more than once."""
@@ -72,7 +86,7 @@ class Scan:
         waiting: list[tuple[str | int | None, str | int | None]] = [(None, None)]
         while waiting:
             low, high = waiting.pop()
-            conditions = [*filter(None, [self._every]), *between(key, low, high)]
+            conditions = [*self._every, *between(key, low, high)]
             found = sorted(self._calls.query(all_of(*conditions), fields, self._page), key=lambda raw: raw[key])
             if len(found) == self._page:
                 middle = found[len(found) // 2][key]

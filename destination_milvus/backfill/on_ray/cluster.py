@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 import tempfile
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from destination_milvus.config.embedding import LocalEmbedding
 from destination_milvus.config.models import Config
 from destination_milvus.errors import ConfigError, TransientError, option
 from destination_milvus.milvus.address import is_embedded
-from destination_milvus.stopping import listen_to_signals
+from destination_milvus.stopping import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -64,12 +66,19 @@ class Engine:
     """None for one a CPU, as far as they fit."""
 
 
-def require_engine(engine: Engine, config: Config) -> None:
-    """Find out what can be found out before anything is read.
+def chosen_engine(arguments: Namespace, config: Config) -> Engine | None:
+    """What the arguments say of a cluster; None for the local engine. Finds out what can be before anything is read.
 
     Raises:
-        ConfigError: Ray is not installed, Milvus is in one process, or nothing answers at the address.
+        ConfigError: an argument is of the other engine; Ray is not installed, Milvus is in one process, or nothing
+            answers at the address.
     """
+    if arguments.engine == "local":
+        for name, value in (("--ray-address", arguments.ray_address), ("--workers", arguments.workers)):
+            if value is not None:
+                raise ConfigError(f"{name} is for --engine ray: add that, or leave {name} out.")
+        return None
+    engine = Engine(arguments.ray_address, arguments.workers)
     if find_spec("ray") is None:
         raise ConfigError(
             "--engine ray needs Ray, which is not installed: run pip install 'airbyte-destination-milvus[ray]'. "
@@ -83,6 +92,7 @@ def require_engine(engine: Engine, config: Config) -> None:
     if engine.workers is not None and engine.workers < 1:
         raise ConfigError(f"--workers is {engine.workers}: at least 1 is needed.")
     _require_address(engine.address)
+    return engine
 
 
 def _require_address(address: str | None) -> None:
@@ -173,7 +183,7 @@ def _short_folder() -> str | None:
 def _start(ray: ModuleType, engine: Engine, folder: str, *, wants_logs: bool) -> None:
     quiet: dict[str, Any] = {} if wants_logs else {"log_to_driver": False, "configure_logging": False}
     try:
-        with nullcontext() if wants_logs else _stderr_held_back():
+        with _signals_left_alone(), nullcontext() if wants_logs else _stderr_held_back():
             if engine.address is not None:
                 ray.init(address=engine.address, **quiet)
             else:
@@ -188,8 +198,17 @@ def _start(ray: ModuleType, engine: Engine, folder: str, *, wants_logs: bool) ->
                 )
     except Exception as error:
         raise _refused(engine, error) from error
+
+
+@contextmanager
+def _signals_left_alone() -> Iterator[None]:
+    """Ray puts a handler of its own in the place of ours."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        yield
     finally:
-        listen_to_signals()  # Ray puts a handler of its own in their place
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

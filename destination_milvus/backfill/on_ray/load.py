@@ -126,6 +126,15 @@ def require_own_keys(milvus: OpenCollection) -> None:
         )
 
 
+def tell_unfinished(count: int) -> None:
+    """Say why there is a second pass."""
+    logger.warning(
+        "%d records are not whole, of workers that have died or of a run that was interrupted before: those that the "
+        "input has are committed again.",
+        count,
+    )
+
+
 class _Driver:
     """What a load is led by."""
 
@@ -185,11 +194,7 @@ class _Driver:
         unfinished = {key for key in self._milvus.unfinished() if key.stream in wanted}
         if not unfinished:
             return
-        logger.warning(
-            "%d records are not whole, of workers that have died or of a sync that was interrupted before: those that "
-            "the input has are committed again.",
-            len(unfinished),
-        )
+        tell_unfinished(len(unfinished))
         only = frozenset(Version(key.stream, key.record_id, FIRST, 0, 0).record for key in unfinished)
         for outcome in self._outcomes(replace(self._job, only=only), board):
             total.progress.chunks += outcome.progress.chunks
