@@ -62,7 +62,15 @@ def lite(tmp_path: Path) -> Iterator[Backend]:
 
 def run(conf: Mapping[str, Any], configured: Mapping[str, Any], *inputs: Path | str, **options: Any) -> None:
     """A backfill in this process."""
-    arguments = {"stream": None, "generation": None, "dry_run": False, "input": list(map(str, inputs)), **options}
+    engine = {"engine": "local", "ray_address": None, "workers": None}
+    arguments = {
+        **engine,
+        "stream": None,
+        "generation": None,
+        "dry_run": False,
+        "input": list(map(str, inputs)),
+        **options,
+    }
     backfill(Namespace(**arguments), parse_config(conf), configured, PlainOutput())
 
 

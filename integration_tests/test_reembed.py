@@ -49,7 +49,7 @@ def anew(backend: Backend, old: Mapping[str, Any], endpoint: OpenAIEndpoint, **i
 
 def run(conf: Mapping[str, Any], source: str, *, alias: str | None = None, **options: Any) -> None:
     """The command, in this process."""
-    arguments = Namespace(source=source, alias=alias)
+    arguments = Namespace(source=source, alias=alias, engine="local", ray_address=None, workers=None)
     model_change.reembed(arguments, parse_config({**conf, **options}), {}, PlainOutput())
 
 

@@ -160,6 +160,19 @@ def forward_warnings(board: Handle) -> None:
     tell_retries()
 
 
+def tell_if_replaced() -> None:
+    """Warn, where this worker is in the place of one that has died."""
+    import ray  # noqa: PLC0415 - there is a cluster
+
+    if ray.get_runtime_context().was_current_actor_reconstructed:
+        logger.warning(
+            "A worker has died and was replaced, by process %d of %s: what it was at is begun again, and what it had "
+            "stored is found unchanged.",
+            os.getpid(),
+            os.uname().nodename,
+        )
+
+
 @contextmanager
 def work_told(board: Handle, look: Callable[[], Worked]) -> Iterator[None]:
     """Tell meanwhile, now and then, how far this worker is."""

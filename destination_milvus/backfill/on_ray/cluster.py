@@ -16,7 +16,7 @@ import time
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -154,8 +154,10 @@ def cluster(engine: Engine, config: Config) -> Iterator[int]:
     import ray  # noqa: PLC0415 - see above
 
     own_folder = tempfile.TemporaryDirectory(prefix="dm-", dir=_short_folder(), ignore_cleanup_errors=True)
-    with own_folder as folder, warnings.catch_warnings():
+    with own_folder as folder, warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
+        if not wants_logs:  # what raylets report is printed on standard output, where this command says nothing
+            stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         try:
             _start(ray, engine, folder, wants_logs=wants_logs)
             workers = _workers(ray, engine, cpus_of_a_worker(config))

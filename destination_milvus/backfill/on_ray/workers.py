@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from destination_milvus.backfill.on_ray.board import Handle, Worked, failures_told, forward_warnings, work_told
+from destination_milvus.backfill.on_ray.board import (
+    Handle,
+    Worked,
+    failures_told,
+    forward_warnings,
+    tell_if_replaced,
+    work_told,
+)
 from destination_milvus.backfill.on_ray.cluster import cpus_of_a_worker, failed
 from destination_milvus.config.models import Config
 
@@ -46,6 +53,7 @@ class Worker(Generic[Job]):
             if self._work is None:  # not where Ray makes the actor: it would make it again and again
                 self._work = self._begin(self._job, self._closing)
                 forward_warnings(self._board)
+                tell_if_replaced()
             with work_told(self._board, self._work.worked):
                 outcome = self._work.do(table)
         return {"outcome": [pickle.dumps(outcome)]}
