@@ -1,8 +1,8 @@
-"""`python -m devtools.backfill_kills [--job backfill|reembed] [--backend lite|server] [--kills N] [--seed N]`.
+"""`python -m devtools.backfill_kills [--job backfill|reembed] [--engine local|ray] [--backend lite|server] …`.
 
 Kill the job, and look: real processes, killed (SIGKILL) at any moment from their start to their exit, started again
-until one ends. Then the rows have to be those of an undisturbed `write`, or `reembed`, fingerprints included, and one
-more run may embed and write nothing.
+until one ends; with `--engine ray` the driver, or one of the workers, which is then replaced. Then the rows have to be
+those of an undisturbed `write`, or `reembed`, fingerprints included, and one more run may embed and write nothing.
 Exits with 1 on the first damage, and leaves the folder to look into.
 """
 
@@ -19,10 +19,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
+
+import psutil
 
 from devtools.airbyte_files import lines_of, write_lines
 from devtools.backends import SHORT_CHUNKS, Backend, config
@@ -32,6 +34,7 @@ from devtools.milvus_server import MilvusServer
 from devtools.openai_endpoint import OpenAIEndpoint, serving
 
 Job: TypeAlias = Literal["backfill", "reembed"]
+Engine: TypeAlias = Literal["local", "ray"]
 
 BEGINNINGS: Mapping[str, tuple[str, ...]] = {
     "look": ("Input: ",),
@@ -46,6 +49,12 @@ WEIGHTS: Mapping[Job, Mapping[str, int]] = {
     "reembed": {"start": 1, "commit": 7, "exit": 2},
 }
 """How often each is aimed at: most of the time goes into imports, which nothing depends on."""
+
+WORKERS_SHARE = 0.5
+"""Of the kills on a cluster; the others are of the driver."""
+
+SECONDS_TO_DIE = 30
+"""In which the workers of a cluster follow its driver."""
 
 KEYS = 120
 GENERATION = 2
@@ -62,8 +71,10 @@ class Campaign:
         *,
         job: Job = "backfill",
         endpoint: OpenAIEndpoint | None = None,
+        engine: Engine = "local",
     ) -> None:
         self._job = job
+        self._engine = engine
         self._weights = WEIGHTS[job]
         self._embedding = {"mode": "fake"} if endpoint is None else endpoint.embedding()
         self.kills: Counter[str] = Counter()
@@ -124,11 +135,17 @@ class Campaign:
         self._backend.release()
         return conf
 
-    def _command(self, conf: Mapping[str, Any]) -> list[str]:
+    def _command(self, conf: Mapping[str, Any], engine: Engine = "local") -> list[str]:
+        cluster = ["--engine", "ray", "--workers", "2"] if engine == "ray" else []
         if self._job == "reembed":
-            return [*arguments(self._folder, "reembed", conf, None), "--from", self._old["indexing"]["collection"]]
-        command = arguments(self._folder, "backfill", conf, self._catalog)
-        return [*command, "--input", str(self._folder / "tickets")]
+            command = [*arguments(self._folder, "reembed", conf, None), "--from", self._old["indexing"]["collection"]]
+        else:
+            command = [
+                *arguments(self._folder, "backfill", conf, self._catalog),
+                "--input",
+                str(self._folder / "tickets"),
+            ]
+        return [*command, *cluster]
 
     def _rows(self, collection: str) -> list[dict[str, Any]]:
         """All that decides: rows behind the head that did not change keep the times of the version that wrote them."""
@@ -161,13 +178,16 @@ class Campaign:
         self._backend.drop()
 
     def _start(self, *, kill: bool) -> Sequence[str]:
-        process = Process(self._command(self._conf))
+        process = Process(self._command(self._conf, self._engine))
         if kill:
             [phase] = self._random.choices(list(self._weights), list(self._weights.values()))
             process.wait_for(phase, self._random.uniform(0, 1.1 * statistics.median(self._seconds[phase])))
-        code, phase = process.end(kill=kill)
-        if code == -9:
-            self.kills[phase] += 1
+        is_worker = kill and self._engine == "ray" and self._random.random() < WORKERS_SHARE and process.kill_worker()
+        code, phase = process.end(kill=kill and not is_worker)
+        if code == -9 or (is_worker and code == 0):
+            self.kills["worker" if is_worker else phase] += 1
+            if process.left_behind:
+                self.damages.append(f"{process.left_behind} workers outlive their driver")
             if self.kills.total() % 10 == 0:
                 print(f"{self.line()}", flush=True)
         elif code != 0:
@@ -178,7 +198,7 @@ class Campaign:
 
     def line(self) -> str:
         """In words."""
-        phases = ", ".join(f"{self.kills[phase]} {phase}" for phase in self._weights)
+        phases = ", ".join(f"{self.kills[phase]} {phase}" for phase in (*self._weights, "worker"))
         return f"{self.kills.total()} kills ({phases}), {self.rounds} rounds, {len(self.damages)} damages"
 
 
@@ -187,6 +207,8 @@ class Process:
 
     def __init__(self, command: Sequence[str]) -> None:
         self.told: list[str] = []
+        self.left_behind = 0
+        """Workers that are there after its end."""
         self._began = {"start": time.monotonic()}
         self._changed = threading.Condition()
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
@@ -213,14 +235,35 @@ class Process:
             self._changed.wait_for(lambda: {phase, "end"} & self._began.keys())
             self._changed.wait_for(lambda: "end" in self._began, timeout=seconds)
 
+    def _workers(self) -> list[psutil.Process]:
+        """The actors that write. Ray's own agents take a minute to notice that their cluster is gone."""
+        found = []
+        with suppress(psutil.Error):
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    if "MapWorker(MapBatches(Worker))" in " ".join(process.cmdline()):
+                        found.append(process)
+        return found
+
+    def kill_worker(self) -> bool:
+        """End one of the actors that write; False where there is none."""
+        for process in self._workers():
+            with suppress(psutil.Error):
+                process.kill()
+                return True
+        return False
+
     def end(self, *, kill: bool) -> tuple[int, str]:
         """Its exit code, and the phase that it was killed in or ended with."""
         phase = list(self._began)[-1]
+        workers = self._workers()
         if kill:
             self._process.kill()
         try:
             code = self._process.wait()
         finally:
+            _, left = psutil.wait_procs(workers, SECONDS_TO_DIE)
+            self.left_behind = len(left)
             self._process.kill()
             self._thread.join()
             assert self._process.stderr is not None
@@ -251,15 +294,18 @@ def main() -> int:
     """The campaign."""
     parser = argparse.ArgumentParser(prog="python -m devtools.backfill_kills", description=__doc__)
     parser.add_argument("--job", choices=("backfill", "reembed"), default="backfill")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
     parser.add_argument("--backend", choices=("lite", "server"), default="lite")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     given = parser.parse_args()
+    if given.engine == "ray":
+        given.backend = "server"
     folder = Path(tempfile.mkdtemp(prefix="backfill-kills-"))
     print(f"seed {given.seed}, {folder}", flush=True)
     with _backend(given.backend, folder) as backend, serving() as endpoint:
         new_model = endpoint if given.job == "reembed" else None
-        campaign = Campaign(backend, folder, given.seed, job=given.job, endpoint=new_model)
+        campaign = Campaign(backend, folder, given.seed, job=given.job, endpoint=new_model, engine=given.engine)
         campaign.run(given.kills)
     print(campaign.line())
     for damage in campaign.damages:
