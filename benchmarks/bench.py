@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks import inputs, installing
-from benchmarks.measure import Run, cpu_seconds, run
+from benchmarks.measure import Family, Run, cpu_seconds, run, run_family
 from devtools.connector import PROGRAM
 from devtools.environments import ROOT
 from devtools.milvus_server import MilvusServer
@@ -81,6 +81,29 @@ class Measured:
         return self.endpoint.first_request - self.run.started
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A backfill, and what the endpoint saw of it."""
+
+    run: Run
+    endpoint: OpenAIEndpoint
+    family: Family
+    server_cpu: float
+
+    @property
+    def asked(self) -> float:
+        """Seconds from the start of the process to its first embedding request."""
+        assert self.endpoint.first_request is not None
+        return self.endpoint.first_request - self.run.started
+
+    def rate(self) -> float:
+        """Texts a second from the first answer to the last."""
+        endpoint = self.endpoint
+        assert endpoint.first_request is not None
+        assert endpoint.last_answer is not None
+        return len(endpoint.texts) / (endpoint.last_answer - endpoint.first_request - endpoint.latency)
+
+
 class Bench:
     """Runs jobs."""
 
@@ -113,6 +136,16 @@ class Bench:
         """Sync with this connector, by an endpoint that behaves so."""
         with _endpoint(**behaviour) as endpoint:
             return self._measure([PROGRAM], target, job, endpoint)
+
+    def backfill(self, target: Target, job: Job, *options: str, **behaviour: Any) -> Loaded:
+        """Load files with this connector, by an endpoint that behaves so."""
+        with _endpoint(**behaviour) as endpoint:
+            command = [PROGRAM, "backfill", "--config", self._config(job, endpoint)]
+            command += ["--catalog", inputs.catalog(job.stream), "--input", job.source, *options]
+            server = target.server.pid if target.server else None
+            before = cpu_seconds(server)
+            measured, family = run_family(command)
+            return Loaded(measured, endpoint, family, cpu_seconds(server) - before)
 
     def baseline(self, target: Target, job: Job) -> Measured:
         """Sync with Airbyte's pipeline."""

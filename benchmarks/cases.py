@@ -10,50 +10,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from benchmarks import backfills
 from benchmarks.bench import STAGES, Bench, Job, Measured
 from benchmarks.inputs import Articles, Tickets
 from benchmarks.measure import Run, Spread, run
+from benchmarks.rows import TIMES, Case, Row, at_least, at_most, none
 from devtools.connector import PROGRAM
 
-TIMES = " \N{MULTIPLICATION SIGN}"
 RECORDS = 10_000
 IMPORTS = (
     "import gc; gc.disable(); import destination_milvus.run, destination_milvus.write, openai, pymilvus; gc.freeze()"
 )
 """What a sync imports, as the console does it."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    measured: str
-    target: str = ""
-    met: bool | None = None
-    """None where nothing was promised."""
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """As the table has them."""
-        return self.what, self.target, self.measured, {True: "yes", False: "**no**", None: ""}[self.met]
-
-
-Case = Callable[[Bench], Iterator[Row]]
-
-
-def _at_least(what: str, value: float, target: float, unit: str = TIMES, note: str = "") -> Row:
-    return Row(what, f"{value:.2f}{unit}{note}", f"≥ {target:g}{unit}", value >= target)
-
-
-def _at_most(what: str, value: float, target: float, measured: str, unit: str = "") -> Row:
-    return Row(what, f"{measured}{unit}", f"≤ {target:g}{unit}", value <= target)
-
-
-def _none(what: str, value: int) -> Row:
-    return Row(what, f"{value}", "0", value == 0)
 
 
 def _runs(bench: Bench) -> int:
@@ -72,7 +43,7 @@ def new_records_server(bench: Bench) -> Iterator[Row]:
     theirs, ours = yield from _new_records(bench, "server", steady=10, of_limit=0.7)
     wall, first = Spread.of(ours, lambda m: m.run.wall), Spread.of(ours, lambda m: m.first_request)
     ratio = Spread.of(theirs, lambda m: m.run.wall).median / wall.median
-    yield _at_least("whole process, against the baseline", ratio, 6)
+    yield at_least("whole process, against the baseline", ratio, 6)
     yield _in_imports("start to first embedding request", first, Spread.of(_imports(bench), lambda i: i.wall), 1.09)
 
 
@@ -92,9 +63,9 @@ def _new_records(
         limits = {stage: bench.limit(Job(target.host(), source), stage) for stage in STAGES}
     rate, base = _steady(ours), _steady(theirs)
     slowest = min(limits, key=lambda stage: limits[stage])
-    yield _at_least("steady state, against the baseline", rate.median / base.median, steady)
+    yield at_least("steady state, against the baseline", rate.median / base.median, steady)
     against = rate.median / limits[slowest]
-    yield _at_least("steady state, against the slowest stage", against, of_limit, "", f" of {slowest}")
+    yield at_least("steady state, against the slowest stage", against, of_limit, "", f" of {slowest}")
     yield Row("records/s, steady: ours", rate.text("{:,.0f}"))
     yield Row("records/s, steady: baseline", base.text("{:,.0f}"))
     yield Row("records/s of each stage alone", ", ".join(f"{stage} {limit:,.0f}" for stage, limit in limits.items()))
@@ -118,7 +89,7 @@ def _physical_limits(runs: Sequence[Measured]) -> Iterator[Row]:
     imports = run([sys.executable, "-c", IMPORTS], environment={"OPENBLAS_NUM_THREADS": "1"})
     yield Row("importing write, openai and pymilvus alone: wall, CPU", f"{imports.wall:.1f} s, {imports.cpu:.1f} s")
     connector = Spread.of(runs, lambda m: (m.run.cpu - imports.cpu) / RECORDS * 1e6)
-    yield _at_most("connector's CPU a record after the imports", connector.median, 190, connector.text("{:.0f}"), " µs")
+    yield at_most("connector's CPU a record after the imports", connector.median, 190, connector.text("{:.0f}"), " µs")
     taken = {
         "connector": connector,
         "Milvus": Spread.of(runs, lambda m: m.server_cpu / RECORDS * 1e6),
@@ -138,7 +109,7 @@ def compatible_endpoint(bench: Bench) -> Iterator[Row]:
         theirs = bench.baseline(target, Job(target.host(), few, embedding="openai_compatible"))
         for what, floats in (("base64", False), ("floats", True)):
             ours = bench.ours(target, Job(target.host(), source, embedding="openai_compatible"), floats=floats)
-            yield _at_least(f"steady state, answers {what}", ours.steady / theirs.steady, 50)
+            yield at_least(f"steady state, answers {what}", ours.steady / theirs.steady, 50)
     yield Row("records/s, steady: baseline", f"{theirs.steady:,.1f}")
 
 
@@ -154,9 +125,9 @@ def identical(bench: Bench) -> Iterator[Row]:
         bench.baseline(target, their_job)
         theirs = bench.baseline(target, their_job)
         ours = [bench.ours(target, job) for _ in range(_runs(bench))]
-    yield _none("embedding requests", max(measured.endpoint.requests for measured in ours))
+    yield none("embedding requests", max(measured.endpoint.requests for measured in ours))
     rate = _steady(ours)
-    yield _at_least("steady state, against the baseline", rate.median / theirs.steady, 20)
+    yield at_least("steady state, against the baseline", rate.median / theirs.steady, 20)
     yield Row("records/s, steady: ours", rate.text("{:,.0f}"))
     yield Row("records/s, steady: baseline", f"{theirs.steady:,.0f}")
     wall = Spread.of(ours, lambda m: m.run.wall)
@@ -174,8 +145,8 @@ def changes(bench: Bench) -> Iterator[Row]:
         touched = bench.ours(target, replace(job, source=replace(changing, changed_metadata=0.5).path()))
         alone = bench.ours(target, Job(target.host(), replace(changing, only_changed_text=True).path()))
     share = changed.endpoint.tokens / alone.endpoint.tokens
-    yield _at_most("tokens embedded, against those of the 5 % that changed", share, 1.02, f"{share:.3f}")
-    yield _none("tokens embedded, 50 % with other metadata", touched.endpoint.tokens)
+    yield at_most("tokens embedded, against those of the 5 % that changed", share, 1.02, f"{share:.3f}")
+    yield none("tokens embedded, 50 % with other metadata", touched.endpoint.tokens)
     yield Row("records/s, steady: text, metadata", f"{changed.steady:,.0f}, {touched.steady:,.0f}")
 
 
@@ -188,7 +159,7 @@ def articles(bench: Bench) -> Iterator[Row]:
         edited = bench.ours(target, replace(job, source=Articles(records, edited=True).path()))
     chunks, touched = (len(measured.endpoint.texts) / records for measured in (first, edited))
     measured = f"{touched:.2f} of {chunks:.1f} chunks an article"
-    yield _at_most("chunks embedded for an edited paragraph", touched, 2, measured)
+    yield at_most("chunks embedded for an edited paragraph", touched, 2, measured)
 
 
 def states(bench: Bench) -> Iterator[Row]:
@@ -200,7 +171,7 @@ def states(bench: Bench) -> Iterator[Row]:
             lambda: bench.ours(target, Job(target.host(), many.path())),
             lambda: bench.ours(target, Job(target.host(), replace(many, state_every=0).path())),
         )
-    yield _at_least("records/s with a STATE every 10, against one STATE", ratio, 0.9)
+    yield at_least("records/s with a STATE every 10, against one STATE", ratio, 0.9)
 
 
 def _ratio(runs: int, one: Callable[[], Measured], other: Callable[[], Measured]) -> float:
@@ -223,7 +194,7 @@ def limited_endpoint(bench: Bench) -> Iterator[Row]:
         for what, advanced in (("configured", limits), ("found out", {})):
             measured = bench.ours(target, Job(target.host(), source, advanced=advanced), **limits)
             share, note = _share_of_limit(measured, 150_000), f", {measured.endpoint.refused} refusals"
-            yield _at_least(f"tokens, against what the limit allows; {what}", share, 0.95, "", note)
+            yield at_least(f"tokens, against what the limit allows; {what}", share, 0.95, "", note)
 
 
 def _share_of_limit(measured: Measured, tokens_per_minute: float) -> float:
@@ -247,7 +218,7 @@ def failing_endpoint(bench: Bench) -> Iterator[Row]:
             lambda: bench.ours(target, Job(target.host(), source), faults=FAILING),
             lambda: bench.ours(target, Job(target.host(), source)),
         )
-    yield _at_least("records/s, against 80 % of those without failures", ratio / 0.8, 0.95, "", ", no failed sync")
+    yield at_least("records/s, against 80 % of those without failures", ratio / 0.8, 0.95, "", ", no failed sync")
 
 
 # --- single parts -----------------------------------------------------------------------------------------------------
@@ -261,7 +232,7 @@ def chunking(bench: Bench) -> Iterator[Row]:
         ours, theirs = zip(*(compare(size, overlap) for _ in range(_runs(bench))), strict=True)
         rate = Spread(ours).median
         what = f"MB/s, against langchain; {size} tokens, overlap {overlap}"
-        yield _at_least(what, rate / Spread(theirs).median, 2, note=f" ({rate:.1f} MB/s)")
+        yield at_least(what, rate / Spread(theirs).median, 2, note=f" ({rate:.1f} MB/s)")
 
 
 def _imports(bench: Bench) -> Sequence[Run]:
@@ -273,7 +244,7 @@ def _in_imports(what: str, taken: Spread, imports: Spread, target: float) -> Row
     """Seconds, held against those of `_imports`."""
     ratio = taken.median / imports.median
     measured = f"{ratio:.2f}{TIMES} ({taken.text('{:.2f}')} s)"
-    return _at_most(f"{what}, against importing airbyte_cdk.destinations", ratio, target, measured)
+    return at_most(f"{what}, against importing airbyte_cdk.destinations", ratio, target, measured)
 
 
 def small_sync(bench: Bench) -> Iterator[Row]:
@@ -293,7 +264,7 @@ def small_sync(bench: Bench) -> Iterator[Row]:
     ):
         yield _in_imports(f"{what}: CPU", Spread.of(taken, lambda r: r.cpu), imports, target_)
     memory = Spread.of(writes, lambda w: w.peak_memory)
-    yield _at_most("10 unchanged records: peak memory", memory.median, 185, memory.text("{:.0f}"), " MB")
+    yield at_most("10 unchanged records: peak memory", memory.median, 185, memory.text("{:.0f}"), " MB")
 
 
 def slow_endpoint(bench: Bench) -> Iterator[Row]:
@@ -307,7 +278,7 @@ def slow_endpoint(bench: Bench) -> Iterator[Row]:
     assert endpoint.first_request is not None
     seconds = endpoint.last_answer - endpoint.first_request
     note = f" ({seconds:.1f} s, {endpoint.requests} requests)"
-    yield _at_least("against text by text", 190 * 0.2 / seconds, 6, note=note)
+    yield at_least("against text by text", 190 * 0.2 / seconds, 6, note=note)
 
 
 def filters(bench: Bench) -> Iterator[Row]:
@@ -339,7 +310,7 @@ def million(bench: Bench) -> Iterator[Row]:
     peak = finished.peak_memory
     yield Row(f"{records:,} records: peak memory", f"{peak:.0f} MB", "< 400 MB", peak < 400)
     what = f"peak memory after {settled:,} records, against before"
-    yield _at_most(what, late / early, 1.05, f"{late / early:.2f}")
+    yield at_most(what, late / early, 1.05, f"{late / early:.2f}")
     yield Row("records/s, steady", f"{measured.steady:,.0f}")
     yield Row("Milvus' CPU a record, in microseconds", f"{measured.server_cpu / records * 1e6:.0f}")
 
@@ -359,4 +330,7 @@ CASES: Mapping[str, Case] = {
     "slow": slow_endpoint,
     "failing": failing_endpoint,
     "million": million,
+    "backfill": backfills.one_process,
+    "workers": backfills.workers,
+    "shuffle": backfills.memory,
 }

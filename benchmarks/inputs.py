@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import random
@@ -16,6 +17,7 @@ from devtools import connector
 WORDS = 100
 ARTICLE_PARAGRAPHS = 26
 ARTICLE_WORDS = 80
+EXTRACTED_AT = 1_767_312_000_000
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
 
 
@@ -49,6 +51,34 @@ class Tickets:
             if self.state_every and (number + 1) % self.state_every == 0 and number + 1 < self.records:
                 yield connector.state(number, "tickets")
         yield connector.state(self.records, "tickets")
+
+
+@dataclass(frozen=True)
+class Files:
+    """A folder of what another destination has left of tickets, each in two versions if they are `repeated`."""
+
+    records: int
+    files: int = 8
+    repeated: bool = False
+
+    def path(self) -> Path:
+        """The folder, written at the first call."""
+        folder = work_folder() / f"Files-{'-'.join(map(str, astuple(self)))}" / "tickets"
+        if not folder.exists():
+            partial = folder.with_name("partial")
+            partial.mkdir(parents=True, exist_ok=True)
+            for number in range(self.files):
+                with gzip.open(partial / f"{number}.jsonl.gz", "wt", compresslevel=1) as sink:
+                    sink.writelines(f"{line}\n" for line in self._lines(number))
+            partial.rename(folder)
+        return folder
+
+    def _lines(self, file: int) -> Iterator[str]:
+        texts = itertools.islice(itertools.cycle(_texts(WORDS)), file, None, self.files)
+        for number, text in zip(range(file, self.records, self.files), texts, strict=False):
+            for version in range(1 + self.repeated):
+                columns = {"_airbyte_raw_id": f"{number}-{version}", "_airbyte_extracted_at": EXTRACTED_AT + version}
+                yield json.dumps({**columns, "_airbyte_data": _ticket(number, text, STATUSES[(number + version) % 6])})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -93,6 +94,92 @@ def run(
             errors = "\n".join([*said, stderr.read().decode(errors="replace")])
             raise RunFailedError(f"{command[0]} ended with {process.returncode}: {errors[-3000:]}")
     return measured
+
+
+@dataclass
+class Family:
+    """What a process and those that it starts have taken; memory in MB, of each process what it alone holds."""
+
+    driver: float = 0.0
+    """Most memory of the process itself."""
+    workers: dict[int, float] = field(default_factory=dict)
+    """Most memory of each worker that writes, by process id."""
+    tasks: dict[int, float] = field(default_factory=dict)
+    """The same of processes that read and shuffle."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """Seconds, by what a process is: `worker`, `task`, or `cluster` for all else of Ray's."""
+    worker_ready: float | None = None
+    """Seconds from the start to the first worker."""
+
+
+WORKER = "MapWorker(MapBatches(Worker))"
+"""In the title of an actor that writes, as Ray names it."""
+
+
+def run_family(command: Sequence[str | Path], timeout: float = 3600.0) -> tuple[Run, Family]:
+    """Run a command for people, and watch all that it starts.
+
+    Raises:
+        RunFailedError: as `run`.
+    """
+    measured, family, over = Run(time.time()), Family(), threading.Event()
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment({})
+    )
+    watcher = threading.Thread(target=_watch_family, args=(process.pid, measured, family, over), daemon=True)
+    watcher.start()
+    try:
+        _, errors = process.communicate(timeout=timeout)
+    finally:
+        over.set()
+        process.kill()
+        watcher.join()
+    measured.wall = time.time() - measured.started
+    if process.returncode:
+        raise RunFailedError(f"{command[1]} ended with {process.returncode}: {errors.decode()[-3000:]}")
+    return measured, family
+
+
+def _watch_family(pid: int, measured: Run, family: Family, over: threading.Event) -> None:
+    driver = psutil.Process(pid)
+    seconds: dict[int, tuple[str, float]] = {}
+    while not over.wait(0.5):
+        for process in (driver, *_descendants(driver)):
+            with contextlib.suppress(psutil.Error):
+                title = " ".join(process.cmdline())
+                kind = _kind(title)
+                taken = process.cpu_times()
+                alone = process.memory_full_info().uss / 2**20
+                if process.pid == pid:
+                    family.driver = max(family.driver, alone)
+                    measured.cpu = taken.user + taken.system
+                    continue
+                # a process that was a task becomes an idle one: what it was stays in the books
+                kind = kind if kind != "idle" else seconds.get(process.pid, ("task", 0.0))[0]
+                seconds[process.pid] = kind, taken.user + taken.system
+                if kind in {"worker", "task"}:
+                    most = family.workers if kind == "worker" else family.tasks
+                    most[process.pid] = max(most.get(process.pid, 0.0), alone)
+                if kind == "worker" and family.worker_ready is None:
+                    family.worker_ready = time.time() - measured.started
+        family.cpu = {
+            kind: sum(taken for each, taken in seconds.values() if each == kind)
+            for kind in ("worker", "task", "cluster")
+        }
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return process.children(recursive=True)
+    return []
+
+
+def _kind(title: str) -> str:
+    if WORKER in title:
+        return "worker"
+    if title.startswith("ray::IDLE"):
+        return "idle"
+    return "task" if title.startswith(("ray::MapBatches", "ray::_shuffle", "ray::HashShuffle")) else "cluster"
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
