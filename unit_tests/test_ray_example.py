@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from destination_milvus.backfill.on_ray.cluster import CPUS_BESIDE_WORKERS, CPUS_OF_A_WAITING_WORKER
 from destination_milvus.protocol.catalog import plan_streams
 from destination_milvus.run import _arguments
 from devtools.rayjob_schema import SCHEMA, lines, schema_of, shared
@@ -23,7 +24,6 @@ FOLDER = ROOT / "examples" / "ray"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 README = (FOLDER / "README.md").read_text()
 
-WRITER_CPUS = 0.2
 WRITER_GB = 0.5
 TASK_GB = 1
 
@@ -179,9 +179,6 @@ def entrypoint(job: Part) -> list[str]:
     return arguments
 
 
-@pytest.mark.skipif(
-    "--engine" not in (ROOT / "destination_milvus/backfill/arguments.py").read_text(), reason="no engine"
-)
 def test_the_entrypoint_is_a_command_that_the_connector_takes(job: Part) -> None:
     """By its own parser, which ends the process where it does not."""
     parsed = _arguments().parse_args(entrypoint(job))
@@ -236,7 +233,7 @@ def test_the_writers_fit_into_the_least_cluster(job: Part) -> None:
     """With a CPU to spare for reading and sorting: it may be all that the autoscaler can get."""
     assert cpus(head(job)) == 0, "no work on the head"
     least = sum(group["minReplicas"] * cpus(group) for group in workers(job))
-    assert option(job, "--workers") * WRITER_CPUS + 1 <= least
+    assert option(job, "--workers") * CPUS_OF_A_WAITING_WORKER + CPUS_BESIDE_WORKERS <= least
 
 
 def test_the_object_store_fits_into_shared_memory(job: Part) -> None:

@@ -79,6 +79,7 @@ class EndpointEmbedder:
         "_retries",
         "_searching",
         "_sender",
+        "_side_by_side",
         "_slots",
         "_tokens_per_minute",
         "_under_way",
@@ -100,6 +101,9 @@ class EndpointEmbedder:
         self._concurrency = advanced.concurrency
         self._slots = ThreadPoolExecutor(advanced.concurrency, thread_name_prefix="embedding")
         self._under_way = 0
+        # whether batches have come side by side: then they fill the slots by themselves, also where all of them have
+        # ended at the same moment and the next one finds the service idle
+        self._side_by_side = False
         self._tokens_per_minute = advanced.tokens_per_minute
         self._pace = pace or Pace(advanced.requests_per_minute, advanced.tokens_per_minute)
         self._retries = retries
@@ -164,7 +168,8 @@ class EndpointEmbedder:
         """Requests for the pieces, which run side by side as far as `concurrency` allows."""
         batches = list(pack(pieces, self._inputs, self._tokens_per_request()))
         with self._lock:
-            if not (self._under_way or self._pace.limits_requests):
+            self._side_by_side |= self._under_way > 0
+            if not (self._side_by_side or self._pace.limits_requests):
                 batches = [share for batch in batches for share in _shares(batch, self._concurrency // len(batches))]
             self._under_way += len(batches)
         return [self._slots.submit(self._run, batch) for batch in batches]

@@ -89,6 +89,10 @@ def test_nothing_is_divided_while_another_request_is_under_way() -> None:
         tested.embed(texts(100))
         assert first.result() == [vector("7")]
     assert sizes(sender) == [1, 100]
+    # batches that began together may end together: the next one finds the service idle, and has company on its way
+    sender.barrier = threading.Barrier(1)
+    tested.embed(texts(100))
+    assert sizes(sender) == [1, 100, 100]
 
 
 def test_a_configured_limit_on_requests_keeps_a_batch_together() -> None:
