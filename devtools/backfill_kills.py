@@ -148,12 +148,12 @@ class Campaign:
         return [*command, *cluster]
 
     def _rows(self, collection: str) -> list[dict[str, Any]]:
-        """All that decides: rows behind the head that did not change keep the times of the version that wrote them."""
+        """All that decides: rows behind the head that did not change keep what the version that wrote them said."""
         rows = entities(self._backend, collection)
         for row in rows:
             row["vector"] = list(row["vector"])
             if row["_ab_chunk"]:
-                del row["_ab_generation_id"], row["_ab_extracted_at"]
+                del row["_ab_generation_id"], row["_ab_extracted_at"], row["_ab_chunks"]
         return rows
 
     def run(self, kills: int) -> None:

@@ -27,9 +27,9 @@ ray.shutdown()
 
 
 @contextmanager
-def ray_cluster(cpus: int) -> Iterator[str]:
-    """Its address, as `--ray-address` takes it."""
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+def ray_cluster(cpus: int, **variables: str) -> Iterator[str]:
+    """Its address, as `--ray-address` takes it; with variables of its environment."""
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", **variables}
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         command = [sys.executable, "-c", _START, str(cpus), str(OBJECT_STORE_BYTES), folder]
         with subprocess.Popen(

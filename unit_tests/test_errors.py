@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,9 @@ from destination_milvus.errors import (
     InternalError,
     ModelMismatch,
     TransientError,
+    option,
     shorten,
+    unexpected,
 )
 
 
@@ -79,3 +83,31 @@ def test_a_value_in_a_message_is_one_short_line_of_plain_characters(value: str) 
 )
 def test_values_are_shortened_with_an_ellipsis(value: str, limit: int, expected: str) -> None:
     assert shorten(value, limit) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError(f"Set {option('indexing.host')}.", stream=("tickets", "zendesk")),
+        TransientError("Try again."),
+        BadRecord("it has none", stream="tickets", key="tickets_7", place="a.jsonl, line 3"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_from_another_process_as_it_was(error: DestinationError) -> None:
+    """With its sentence, the names of its options, and all that it is about."""
+    came = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(came) is type(error)
+    assert vars(came) == vars(error)
+    assert str(came) == str(error)
+    assert came.named({"indexing.host": "MILVUS_URI"}) == error.named({"indexing.host": "MILVUS_URI"})
+
+
+def test_an_error_that_nobody_has_foreseen_is_told_by_its_place() -> None:
+    """And never by its values."""
+    try:
+        int("PLANTED-TEXT")
+    except ValueError as error:
+        told = unexpected(error)
+    assert "ValueError in test_errors.py, line " in told.message
+    assert "PLANTED-TEXT" not in told.message

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination_milvus.backfill.forms import Order
-from destination_milvus.backfill.newest import NewestVersions, Version
+from destination_milvus.backfill.newest import NewestVersions, Version, newest_of
 from destination_milvus.errors import TransientError
 
 orders = st.builds(
@@ -70,3 +70,10 @@ def test_nothing_is_left_behind(table: NewestVersions, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir())
     table.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_of_versions_that_lie_beside_each_other_the_newest_stay_in_their_order() -> None:
+    """One of each record, whatever the order."""
+    records = [b"a", b"b", b"a", b"c", b"a", b"b"]
+    assert newest_of(records, [b"1", b"9", b"3", b"", b"2", b"8"]) == [1, 2, 3]
+    assert newest_of([], []) == []

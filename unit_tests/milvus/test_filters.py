@@ -18,6 +18,7 @@ from destination_milvus.milvus.filters import (
     not_in,
     synced_heads_filter,
     unfinished_filter,
+    unfinished_heads_filter,
 )
 
 NASTY = st.text(st.sampled_from(['"', "\\", "'", "\n", " ", "o", "r", "1", "=", "é", "]", ","]), max_size=12)
@@ -78,4 +79,5 @@ def test_a_range_of_keys_has_the_borders_that_are_given() -> None:
 
 def test_heads_of_a_sync_are_told_by_their_fingerprints() -> None:
     """Not those that are pending, nor those that begin with a mark."""
+    assert unfinished_heads_filter() == '_ab_chunk == 0 and _ab_fingerprint == ""'
     assert synced_heads_filter("~") == '_ab_chunk == 0 and _ab_fingerprint > "" and _ab_fingerprint < "~"'

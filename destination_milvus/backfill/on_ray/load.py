@@ -35,6 +35,7 @@ from destination_milvus.errors import BadRecord, ConfigError, option
 from destination_milvus.flow.ending import Ending
 from destination_milvus.flow.progress import Progress
 from destination_milvus.flow.trial import Trial
+from destination_milvus.milvus.address import described
 from destination_milvus.milvus.connection import connect
 from destination_milvus.milvus.open import OpenCollection, open_collection
 from destination_milvus.model import Json
@@ -99,7 +100,7 @@ def load(
         logger.info(
             "Writing %s to %s, by %s.",
             names,
-            config.indexing.host,
+            described(config.indexing.host),
             "1 worker" if workers == 1 else f"{workers} workers",
         )
         driver = _Driver(job, milvus, source, workers)
@@ -253,5 +254,6 @@ class _Driver:
         # of those that were looked through; all of them, once the last worker begins
         reading.records = read - (read * seen.older // seen.looked_through if seen.looked_through else 0)
         self.progress.become([worker.progress for worker in seen.workers])
+        self.progress.read = max(self.progress.read, reading.records)
         self.usage = sum((worker.usage for worker in seen.workers), Usage())
         self.progress.tick()
