@@ -122,11 +122,12 @@ def _remote(pattern: str) -> list[InputFile]:
 
 
 def _remote_file(system: Any, info: Any, prefix: str) -> InputFile:  # noqa: ANN401 - pyarrow's own
-    path = prefix + info.path
+    place = str(info.path)  # what opens it goes to other processes, which pyarrow's own description cannot
+    path = prefix + place
 
     def opened() -> BinaryIO:
         with _storage_errors(path):
-            return cast("BinaryIO", system.open_input_file(info.path))
+            return cast("BinaryIO", system.open_input_file(place))
 
     return InputFile(path, int(info.size or 0), opened)
 
