@@ -226,7 +226,7 @@ def test_object_storage_is_read_by_the_tasks(
 
 
 def test_messages_and_streams_without_a_key_take_the_same_way(
-    shared: SharedCollection, on_ray: Runner, tmp_path: Path
+    shared: SharedCollection, on_ray: Runner, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A stream that appends beside one that deduplicates, and what a source says at its end."""
     generations = {"generation_id": 2, "minimum_generation_id": 2, "sync_id": 1}
@@ -238,6 +238,7 @@ def test_messages_and_streams_without_a_key_take_the_same_way(
     with pytest.raises(TransientError, match='did not complete: "tickets"'):
         on_ray.backfill(settings(shared), configured, first, write_lines(tmp_path / "2.jsonl", [status("RUNNING")]))
     assert [each["chunks"] for each in shared.records()] == [["same"], ["same"], ["last"], ["old"]]
+    assert "so are those that a worker was at when it died" in caplog.text
     whole = write_lines(tmp_path / "3.jsonl", [status("COMPLETE"), status("COMPLETE", "events")])
     on_ray.backfill(settings(shared), configured, first, whole)
     assert [each["chunks"] for each in shared.records()] == [*[["same"]] * 4, ["last"]]
@@ -343,6 +344,8 @@ def test_an_engine_that_cannot_be_gets_a_sentence(
     monkeypatch.setattr(cluster, "NODES_SECONDS", 0)
     path = write_lines(tmp_path / "tickets/1.jsonl", GOOD)
     conf = settings(shared)
+    write_lines(tmp_path / "empty/tickets/1.jsonl", [])
+    on_ray.backfill(conf, TICKETS, tmp_path / "empty")  # there is nothing to do, and no error in it
 
     def refused(words: str, conf: Mapping[str, Any] = conf, **options: Any) -> None:
         with pytest.raises(ConfigError, match=words):

@@ -49,16 +49,17 @@ def backfill(arguments: Namespace, config: Config, catalog: Mapping[str, Json], 
         if arguments.dry_run:
             _estimate(config, source, output)
         else:
-            _warn_of_repetition(looked)
+            _warn_of_repetition(looked, engine)
             _load(config, catalog, source, engine, output)
 
 
-def _warn_of_repetition(looked: Survey) -> None:
+def _warn_of_repetition(looked: Survey, engine: Engine | None) -> None:
     if looked.streams_at_least_once:
         logger.warning(
             "Nothing in the input tells the records of %s from those of another run (no primary key, no "
-            "_airbyte_raw_id): if this is stopped and run again, or run twice, they are stored twice.",
+            "_airbyte_raw_id): if this is stopped and run again, or run twice, they are stored twice%s.",
             ", ".join(looked.streams_at_least_once),
+            "" if engine is None else "; so are those that a worker was at when it died",
         )
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, TypeAlias
 
 from destination_milvus.backfill.source import Reading
@@ -42,8 +42,8 @@ class Worked:
 class Seen:
     """What the driver reads of the board."""
 
-    parts: list[Reading]
-    """How far each part of the input is read."""
+    reading: Reading
+    """How far the input is read, all parts together."""
     looked_through: int
     """Versions of records, for the newest ones."""
     older: int
@@ -91,7 +91,7 @@ class Board:
     def look(self) -> Seen:
         """All of it."""
         return Seen(
-            list(self._parts.values()),
+            Reading(*(sum(values) for values in zip(*map(astuple, self._parts.values()), strict=True))),
             sum(versions for versions, _ in self._versions.values()),
             sum(older for _, older in self._versions.values()),
             list(self._workers.values()),

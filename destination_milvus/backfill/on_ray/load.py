@@ -203,6 +203,8 @@ class _Driver:
             total.usage += outcome.usage
 
     def _outcomes(self, job: Job, board: Handle) -> Iterator[Outcome]:
+        if not job.survey.parts:
+            return  # all files are empty
         try:
             yield from shared_out_among_workers(
                 self._dataset(job, board), Loading, job, board, job.config, self._workers
@@ -245,14 +247,12 @@ class _Driver:
         return min(MAX_PARTITIONS, wanted)
 
     def _seen(self, seen: Seen) -> None:
-        reading = self._source.reading
-        reading.bytes = sum(part.bytes for part in seen.parts)
-        reading.superseded = sum(part.superseded for part in seen.parts)
-        reading.passed_over = sum(part.passed_over for part in seen.parts)
-        reading.older = seen.older
-        read = sum(part.records for part in seen.parts)
-        # of those that were looked through; all of them, once the last worker begins
-        reading.records = read - (read * seen.older // seen.looked_through if seen.looked_through else 0)
+        reading, read = self._source.reading, seen.reading
+        reading.bytes, reading.older = read.bytes, seen.older
+        reading.superseded, reading.passed_over = read.superseded, read.passed_over
+        # as far as they were looked through: all of them, once the last worker begins
+        older = read.records * seen.older // seen.looked_through if seen.looked_through else 0
+        reading.records = read.records - older
         self.progress.become([worker.progress for worker in seen.workers])
         self.progress.read = max(self.progress.read, reading.records)
         self.usage = sum((worker.usage for worker in seen.workers), Usage())

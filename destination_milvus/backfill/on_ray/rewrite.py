@@ -36,7 +36,7 @@ SHARES_A_WORKER = 4
 class Job:
     """What every worker is given."""
 
-    config: Config
+    config: Config = field(repr=False)
     """With one worker's share of the limits."""
     source: str
     """Name of the old collection."""

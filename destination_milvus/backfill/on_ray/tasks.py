@@ -47,8 +47,8 @@ RECORDS_AT_ONCE = 500
 class Job:
     """What every process of a load is given."""
 
-    config: Config
-    """With one worker's share of the limits."""
+    config: Config = field(repr=False)
+    """With one worker's share of the limits. Ray quotes what it cannot send, and there are secrets in it."""
     survey: Survey
     """With the generations that records are stored in."""
     only: frozenset[bytes] | None = None
