@@ -10,7 +10,7 @@ from benchmarks.inputs import Files, Tickets
 from benchmarks.measure import Spread
 from benchmarks.rows import Row, at_least, at_most
 
-RECORDS = 10_000
+RECORDS = 20_000
 SLOW = 6.0
 """Seconds of a request: writers wait, so that two cores can show what more of them gain."""
 
@@ -18,7 +18,7 @@ RAY = ("--engine", "ray", "--workers")
 
 
 def one_process(bench: Bench) -> Iterator[Row]:
-    """10,000 records as files and as messages of a sync, 100 ms an embedding request, into a Milvus server."""
+    """20,000 records as files and as messages of a sync, 100 ms an embedding request, into a Milvus server."""
     files, messages = Files(RECORDS).path(), Tickets(RECORDS).path()
     syncs, loads = [], []
     with bench.target("server") as target:

@@ -62,7 +62,7 @@ PARTITIONS_A_WORKER = 4
 BLOCK_BYTES = 32 * 1024 * 1024
 """Of Ray's objects: a reading task holds one or two."""
 
-SHUFFLED_AT_ONCE = 128 * 1024 * 1024
+SHUFFLED_AT_ONCE = 64 * 1024 * 1024
 """Bytes that a task of the shuffle divides; a gigabyte by default."""
 
 
