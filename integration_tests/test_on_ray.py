@@ -423,6 +423,11 @@ def in_one_process(conf: Mapping[str, Any], source: str) -> None:
 # --- as a process -----------------------------------------------------------------------------------------------------
 
 
+def alone(**variables: str) -> dict[str, str]:
+    """The environment of a command that starts a cluster of its own, and makes a token for it."""
+    return {name: value for name, value in environment(**variables).items() if name != "RAY_AUTH_MODE"}
+
+
 def command(folder: Path, conf: Mapping[str, Any], *options: str) -> list[str]:
     """A backfill on a cluster of its own."""
     written = arguments(folder, "backfill", conf, TICKETS)
@@ -438,7 +443,7 @@ def test_it_speaks_to_people_and_leaves_nothing_behind(shared: SharedCollection,
     with serving(latency=1.0, dimensions=1536) as endpoint:
         conf = settings(shared, embedding=endpoint.embedding(), advanced={"concurrency": 1})
         conf["indexing"]["collection"] = shared.backend.make_collection_name()
-        variables = environment(HOME=str(home), TMPDIR=str(temporary))
+        variables = alone(HOME=str(home), TMPDIR=str(temporary))
         with subprocess.Popen(
             command(tmp_path, conf), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
         ) as process:
@@ -465,7 +470,7 @@ def test_a_stop_ends_it_and_its_workers(
     with serving(latency=60, dimensions=1536) as endpoint:
         conf = settings(shared, embedding=endpoint.embedding())
         conf["indexing"]["collection"] = shared.backend.make_collection_name()
-        with subprocess.Popen(command(tmp_path, conf), text=True, stderr=subprocess.PIPE, env=environment()) as process:
+        with subprocess.Popen(command(tmp_path, conf), text=True, stderr=subprocess.PIPE, env=alone()) as process:
             while not endpoint.requests:
                 time.sleep(0.1)
             (worker,) = workers()
@@ -502,7 +507,7 @@ def test_a_killed_driver_takes_its_workers_along_and_the_same_command_goes_on(
     with serving(latency=0.5, dimensions=1536) as endpoint:
         conf = settings(shared, embedding=endpoint.embedding(), advanced={"concurrency": 1})
         conf["indexing"]["collection"] = name = shared.backend.make_collection_name()
-        with subprocess.Popen(command(tmp_path, conf), stderr=subprocess.DEVNULL, env=environment()) as process:
+        with subprocess.Popen(command(tmp_path, conf), stderr=subprocess.DEVNULL, env=alone()) as process:
             while endpoint.requests < 4:
                 time.sleep(0.1)
             (worker,) = workers()
