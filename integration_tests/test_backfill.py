@@ -338,10 +338,11 @@ def test_of_messages_one_stream_can_be_chosen(
 
 
 @pytest.mark.parametrize("place", places("own")[:1], indirect=True)
+@pytest.mark.parametrize("kind", [pa.int64(), pa.timestamp("ms", "UTC"), pa.timestamp("us")], ids=str)
 def test_parquet_has_a_column_for_each_field(
-    shared: SharedCollection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shared: SharedCollection, kind: pa.DataType, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With Airbyte's columns or without; nulls are absent fields, and the second run embeds nothing."""
+    """With Airbyte's columns, times as numbers or as such, or without; nulls are absent fields."""
     caplog.set_level(logging.INFO, "airbyte")
     columns = {
         "_airbyte_raw_id": ["a", "b", "c"],
@@ -353,7 +354,9 @@ def test_parquet_has_a_column_for_each_field(
         "status": ["new", None, "open"],
     }
     (tmp_path / "tickets").mkdir()
-    parquet.write_table(pa.table(columns), tmp_path / "tickets/1.parquet")
+    times = pa.array([NOW, NOW + 1, NOW + 2], pa.timestamp("ms", "UTC"))
+    stored = pa.table({**columns, "_airbyte_extracted_at": times.cast(kind)})
+    parquet.write_table(stored, tmp_path / "tickets/1.parquet")
     for _ in range(2):
         run(settings(shared), TICKETS, tmp_path / "tickets/1.parquet")
         found = [(each["chunks"], each["metadata"]) for each in shared.records()]

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from destination_milvus.backfill.forms import Wrong, from_arrow
+from destination_milvus.backfill.forms import EXTRACTED_AT, Wrong, from_arrow
 from destination_milvus.backfill.patterns import is_hidden, matches, scheme_of, shown, without_wildcards
 from destination_milvus.errors import ConfigError, DestinationError, TransientError
 from destination_milvus.model import Json
@@ -305,7 +305,8 @@ def _rows(raw: BinaryIO, file: InputFile, count: Callable[[int], None]) -> Itera
 
 def _json_row(row: Mapping[str, Json], file: InputFile, number: int) -> Mapping[str, Json]:
     try:
-        return {name: from_arrow(value) for name, value in row.items()}
+        # the moment of extraction stays one: it is no value of the record's
+        return {name: value if name in EXTRACTED_AT else from_arrow(value) for name, value in row.items()}
     except Wrong as error:
         raise ConfigError(f"{file.path}, row {number}: {error}. Leave the column out, or write it as text.") from None
 
