@@ -25,6 +25,7 @@ from destination_milvus.config.models import parse_config
 from destination_milvus.config.secrets import redaction, secrets_in
 from destination_milvus.config.specification import connector_specification
 from destination_milvus.errors import ConfigError, DestinationError, TransientError, unexpected
+from destination_milvus.logs import log_to
 from destination_milvus.model import Json
 from destination_milvus.stopping import Stopped, leave_at_once, listen_to_signals, signals_held
 
@@ -228,14 +229,7 @@ def _json_file(path: str, what: str) -> Mapping[str, Json]:
 
 
 def _set_up_logging(output: Messages) -> None:
-    root = logging.getLogger()
-    # libraries log what they work on: texts, keys, requests; some set a level of their own
-    root.handlers = [logging.NullHandler()]
-    root.setLevel(logging.CRITICAL + 1)
-    ours = logging.getLogger("airbyte")
-    ours.handlers = [LogHandler(output)]
-    ours.propagate = False
-    ours.setLevel(LOG_LEVELS.get(os.environ.get("LOG_LEVEL", "").strip().upper(), logging.INFO))
+    log_to(LogHandler(output), LOG_LEVELS.get(os.environ.get("LOG_LEVEL", "").strip().upper(), logging.INFO))
 
 
 def _fail(output: Messages, error: DestinationError, exit_code: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from destination_milvus.backfill.meanwhile import repeated
 from destination_milvus.model import Json
 
 if TYPE_CHECKING:
@@ -67,20 +68,15 @@ class PlainOutput:
         columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=1.0)
-            over = threading.Event()
 
             def draw() -> None:
-                while not over.wait(REFRESH_SECONDS):
-                    progress.update(task, completed=share(), description=words())
+                progress.update(task, completed=share(), description=words())
 
-            thread = threading.Thread(target=draw, name="bar", daemon=True)
             self._console = progress.console
-            thread.start()
             try:
-                yield
+                with repeated(draw, REFRESH_SECONDS, "bar"):
+                    yield
             finally:
-                over.set()
-                thread.join()
                 self._console = None
 
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from typing import Any, TypeAlias
 
+from destination_milvus.backfill.meanwhile import repeated
 from destination_milvus.backfill.source import Reading
 from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import DestinationError, unexpected
 from destination_milvus.flow.progress import Progress
+from destination_milvus.logs import log_to
 
 logger = logging.getLogger("airbyte.backfill")
 
@@ -139,7 +139,7 @@ class _Forwarding(logging.Handler):
     """Warnings of a worker, to the board."""
 
     def __init__(self, board: Handle) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self._board = board
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -151,12 +151,7 @@ def forward_warnings(board: Handle) -> None:
     """Let the driver tell what this process warns of, and nothing of what libraries log."""
     from destination_milvus.retries import tell_retries  # noqa: PLC0415 - of a worker only
 
-    root, ours = logging.getLogger(), logging.getLogger("airbyte")
-    root.handlers = [logging.NullHandler()]
-    root.setLevel(logging.CRITICAL + 1)
-    ours.handlers = [_Forwarding(board)]
-    ours.propagate = False
-    ours.setLevel(logging.WARNING)
+    log_to(_Forwarding(board), logging.WARNING)
     tell_retries()
 
 
@@ -176,20 +171,16 @@ def tell_if_replaced() -> None:
 @contextmanager
 def work_told(board: Handle, look: Callable[[], Worked]) -> Iterator[None]:
     """Tell meanwhile, now and then, how far this worker is."""
-    worker, over = f"{os.uname().nodename} {os.getpid()}", threading.Event()
+    worker = f"{os.uname().nodename} {os.getpid()}"
 
     def tell() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            board.worked.remote(worker, look())
-
-    thread = threading.Thread(target=tell, name="telling", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
         board.worked.remote(worker, look())
+
+    try:
+        with repeated(tell, SECONDS_BETWEEN_LOOKS, "telling"):
+            yield
+    finally:
+        tell()
 
 
 # --- on the side of the driver ----------------------------------------------------------------------------------------
@@ -205,7 +196,7 @@ def watched(board: Handle, see: Callable[[Seen], None]) -> Iterator[None]:
     """
     import ray  # noqa: PLC0415 - there is a cluster
 
-    over, told = threading.Event(), set[tuple[int, str]]()
+    told = set[tuple[int, str]]()
 
     def look() -> None:
         seen: Seen = ray.get(board.look.remote())
@@ -215,19 +206,12 @@ def watched(board: Handle, see: Callable[[Seen], None]) -> Iterator[None]:
                 logger.log(level, "%s", text)
         see(seen)
 
-    def looks() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            try:
-                look()
-            except Exception as error:  # noqa: BLE001, PERF203 - the load itself fails then, with better words
-                logger.debug("The board does not answer: %s", type(error).__name__)
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+    def try_to_look() -> None:
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 - the load itself fails then, with better words
+            logger.debug("The board does not answer: %s", type(error).__name__)
 
-    thread = threading.Thread(target=looks, name="looking", daemon=True)
-    thread.start()
-    try:
+    with repeated(try_to_look, SECONDS_BETWEEN_LOOKS, "looking"):
         yield
-        look()
-    finally:
-        over.set()
-        thread.join()
+    look()
