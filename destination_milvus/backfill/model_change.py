@@ -6,13 +6,12 @@ import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from destination_milvus.backfill.display import Clock, PlainOutput, duration
 from destination_milvus.backfill.on_ray.cluster import chosen_engine
-from destination_milvus.backfill.reembed import MARK, Reembedding
-from destination_milvus.backfill.rewriter import Rewriter
+from destination_milvus.backfill.reembed import MARK
+from destination_milvus.backfill.rewriter import Pair, Rewriter
 from destination_milvus.collection import Collection
 from destination_milvus.config.embedding import FromFieldEmbedding
 from destination_milvus.config.models import Config
@@ -131,16 +130,6 @@ def _require_no_syncs(target: OpenCollection) -> None:
         )
 
 
-@dataclass
-class Pair:
-    """Two collections on one Milvus, opened to move records from one to the other."""
-
-    source: OpenCollection
-    target: OpenCollection
-    partition: Partition | None
-    """Of the target, where it is by a field of the metadata."""
-
-
 def open_pair(client: Client, config: Config, embedder: Embedder, name: str, catalog: Mapping[str, Json]) -> Pair:
     """The old collection and the one that the configuration names, which is created if it is missing.
 
@@ -192,24 +181,25 @@ class View:
 
 def _rewrite(config: Config, embedder: MeteredEmbedder, pair: Pair, output: PlainOutput) -> None:
     """The engine of one machine."""
-    rewriter = Rewriter(config, embedder, pair.source, pair.target, pair.partition)
-    scan = pair.source.scan()
-    view = View(rewriter.progress, lambda: scan.seen, scan.count(), lambda: embedder.usage)
+    progress, scan = Progress(), pair.source.scan()
+    rewriter = Rewriter(config, embedder, pair, progress)
+    view = View(progress, lambda: scan.seen, scan.count(), lambda: embedder.usage)
     with view.shown(output):
         rewriter.rewrite(scan)
         if not pair.target.is_new:
             rewriter.remove_what_is_gone(pair.target.scan())
-    tell_what_was_done(rewriter.progress, embedder.usage, rewriter.reembedding)
+    met = rewriter.reembedding
+    tell_what_was_done(progress, embedder.usage, incomplete=met.incomplete, without_text=met.without_text)
 
 
-def tell_what_was_done(progress: Progress, usage: Usage, reembedding: Reembedding) -> None:
+def tell_what_was_done(progress: Progress, usage: Usage, *, incomplete: int, without_text: int) -> None:
     """The summary, and what was left out."""
     tell_summary("Re-embedding", progress, usage)
-    if reembedding.incomplete:
+    if incomplete:
         logger.warning(
             "%s records are not complete in the old collection: a sync was interrupted, or is under way. Let the next "
             "one finish, then run the same command again.",
-            f"{reembedding.incomplete:,}",
+            f"{incomplete:,}",
         )
-    if reembedding.without_text:
-        logger.warning("%s records have no text: they are not in the new collection.", f"{reembedding.without_text:,}")
+    if without_text:
+        logger.warning("%s records have no text: they are not in the new collection.", f"{without_text:,}")

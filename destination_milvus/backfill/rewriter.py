@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from destination_milvus import digests
 from destination_milvus.backfill.commits import Commits
 from destination_milvus.backfill.reembed import Reembedding, Rewriting, StoredChunks
 from destination_milvus.config.models import Config
 from destination_milvus.documents.partition import Partition
+from destination_milvus.errors import BadRecord
 from destination_milvus.flow.commit import Committer
 from destination_milvus.flow.progress import Progress
 from destination_milvus.milvus.open import OpenCollection
@@ -20,6 +22,16 @@ KEYS_AT_ONCE = 500
 """That are looked for in the old collection."""
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two collections on one Milvus, opened to move records from one to the other."""
+
+    source: OpenCollection
+    target: OpenCollection
+    partition: Partition | None
+    """Of the target, where it is by a field of the metadata."""
+
+
 class Rewriter:
     """Writes the records of a collection into another one, and takes out of that what the first no longer has."""
 
@@ -27,25 +39,32 @@ class Rewriter:
         self,
         config: Config,
         embedder: Embedder,
-        source: OpenCollection,
-        target: OpenCollection,
-        partition: Partition | None,
+        pair: Pair,
+        progress: Progress,
+        skip: Callable[[BadRecord], None] | None = None,
     ) -> None:
-        self.progress = Progress()
-        self.reembedding = Reembedding(self.progress)
-        self._source = source
-        row_format = digests.row_format(
-            "reembed", embedder.identity, target.collection.vector_field, target.collection.text_field
-        )
-        self._rewriting = Rewriting(source.collection, target.collection, row_format, partition)
+        """Work with two collections.
+
+        Args:
+            config: names the new one.
+            embedder: of the new model.
+            pair: the collections.
+            progress: counts.
+            skip: takes the records that the model refuses; None for those who watch the progress.
+        """
+        self.reembedding = Reembedding(progress)
+        self._source = pair.source
+        target = pair.target.collection
+        row_format = digests.row_format("reembed", embedder.identity, target.vector_field, target.text_field)
+        self._rewriting = Rewriting(pair.source.collection, target, row_format, pair.partition)
         committer = Committer(
-            store=target.store,
+            store=pair.target.store,
             embedder=embedder,
             chunker=StoredChunks(),
             row_format=row_format,
             skip_bad_records=config.advanced.bad_records == "skip",
         )
-        self._commits = Commits(committer, batch_limits(config), self.progress)
+        self._commits = Commits(committer, batch_limits(config), progress, skip)
 
     def rewrite(self, scan: Scan) -> None:
         """Write records of the old collection.

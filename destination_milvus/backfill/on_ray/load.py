@@ -25,8 +25,8 @@ from destination_milvus.backfill.on_ray.cluster import (
     shared_out,
     wait_for_lost_nodes,
 )
-from destination_milvus.backfill.on_ray.tasks import Job, KeepNewest, Loading, Outcome, ReadParts
-from destination_milvus.backfill.on_ray.workers import shared_out_among_workers
+from destination_milvus.backfill.on_ray.tasks import Job, KeepNewest, Loaded, Loading, ReadParts
+from destination_milvus.backfill.on_ray.workers import Driver, shared_out_among_workers
 from destination_milvus.backfill.source import Records, Source
 from destination_milvus.config.models import Config
 from destination_milvus.embedding import create_embedder
@@ -136,13 +136,11 @@ def tell_unfinished(count: int) -> None:
     )
 
 
-class _Driver:
+class _Driver(Driver):
     """What a load is led by."""
 
     def __init__(self, job: Job, milvus: OpenCollection, source: Source, workers: int) -> None:
-        self.progress = Progress()
-        """Of the workers' own words while they work, of what they have returned at the end."""
-        self.usage = Usage()
+        super().__init__()
         self._job = job
         self._milvus = milvus
         self._source = source
@@ -160,23 +158,21 @@ class _Driver:
         import ray  # noqa: PLC0415 - there is a cluster
 
         nodes, board = living_nodes(ray), start_board()
-        total = Outcome()
+        total = Loaded()
         with watched(board, self._seen):
             for outcome in self._outcomes(self._job, board):
                 self._take(outcome, total)
             wait_for_lost_nodes(ray, nodes)
         self._trial.judge(is_over=True)
         self._complete_unfinished(board, total)
-        self.progress.become([total.progress])
-        self.usage = total.usage
+        self.settle(total)
         said = {name: status for _, each in sorted(total.statuses.items()) for name, status in each.items()}
         self._ending.statuses |= {name: said.get(name, "COMPLETE") for name in self._job.survey.plans}
         self.progress.swept = self._ending.sweep(self._milvus.store)
         self._ending.require_complete()
 
-    def _take(self, outcome: Outcome, total: Outcome) -> None:
-        total.progress.become([total.progress, outcome.progress])
-        total.usage += outcome.usage
+    def _take(self, outcome: Loaded, total: Loaded) -> None:
+        total.add(outcome)
         total.statuses |= outcome.statuses
         for stream, count in outcome.read.items():
             self._trial.read(stream, count)
@@ -188,7 +184,7 @@ class _Driver:
                 self._ending.streams_with_skipped_records.add(stream)
         self._trial.judge()
 
-    def _complete_unfinished(self, board: Handle, total: Outcome) -> None:
+    def _complete_unfinished(self, board: Handle, total: Loaded) -> None:
         """Commit again what no head vouches for: a worker that was thought dead may have gone on beside another."""
         plans = self._job.survey.plans.values()
         wanted = {plan.identifier for plan in plans if plan.finds_again}
@@ -202,7 +198,7 @@ class _Driver:
             total.progress.embedded += outcome.progress.embedded
             total.usage += outcome.usage
 
-    def _outcomes(self, job: Job, board: Handle) -> Iterator[Outcome]:
+    def _outcomes(self, job: Job, board: Handle) -> Iterator[Loaded]:
         if not job.survey.parts:
             return  # all files are empty
         try:
@@ -253,7 +249,6 @@ class _Driver:
         # as far as they were looked through: all of them, once the last worker begins
         older = read.records * seen.older // seen.looked_through if seen.looked_through else 0
         reading.records = read.records - older
-        self.progress.become([worker.progress for worker in seen.workers])
+        self.see_workers(seen)
         self.progress.read = max(self.progress.read, reading.records)
-        self.usage = sum((worker.usage for worker in seen.workers), Usage())
         self.progress.tick()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import pickle
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -15,15 +13,12 @@ from typing import TYPE_CHECKING, Any
 from destination_milvus.backfill.commits import Commits
 from destination_milvus.backfill.inputs import Line
 from destination_milvus.backfill.newest import newest_of
-from destination_milvus.backfill.on_ray.board import Handle, Worked, failures_told
+from destination_milvus.backfill.on_ray.board import Handle, failures_told
+from destination_milvus.backfill.on_ray.workers import Outcome, Work
 from destination_milvus.backfill.source import Reading, Records
 from destination_milvus.backfill.survey import Survey
 from destination_milvus.config.models import Config
-from destination_milvus.embedding import create_embedder
-from destination_milvus.embedding.usage import Usage
 from destination_milvus.errors import BadRecord
-from destination_milvus.flow.progress import Progress
-from destination_milvus.milvus.connection import connect
 from destination_milvus.milvus.open import open_collection
 from destination_milvus.model import Change
 from destination_milvus.protocol.catalog import StreamName
@@ -31,6 +26,8 @@ from destination_milvus.protocol.exact_json import read
 from destination_milvus.write import batch_limits, committer, intake
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     import pyarrow as pa
 
 TABLE_BYTES = 4 * 1024 * 1024
@@ -56,13 +53,10 @@ class Job:
 
 
 @dataclass
-class Outcome:
+class Loaded(Outcome):
     """What became of records, in all that decides how a load ends."""
 
-    progress: Progress = field(default_factory=lambda: Progress(seconds_between_lines=math.inf))
-    usage: Usage = field(default_factory=Usage)
     read: Counter[StreamName] = field(default_factory=Counter)
-    bad: list[BadRecord] = field(default_factory=list)
     statuses: dict[int, dict[StreamName, str]] = field(default_factory=dict)
     """What the messages of each part said last of their streams."""
 
@@ -162,54 +156,42 @@ class KeepNewest:
         return table.take(kept)
 
 
-class Loading:
+class Loading(Work):
     """The work of a worker: records in, changes committed."""
 
     def __init__(self, job: Job, closing_later: ExitStack) -> None:
         config, survey = job.config, job.survey
-        self._embedder = closing_later.enter_context(closing(create_embedder(config.embedding, config.advanced)))
-        client = closing_later.enter_context(closing(connect(config.indexing)))
-        milvus = open_collection(client, config, self._embedder)
+        super().__init__(config, closing_later)
+        milvus = open_collection(self.client, config, self.embedder)
         self._records = Records(survey)
-        self._committer = committer(config, milvus, self._embedder)
+        self._committer = committer(config, milvus, self.embedder)
         self._limits = batch_limits(config)
         self._intake = intake(config, survey.plans, milvus.collection)
-        self._done = Progress()
-        self._now = Outcome()
 
-    def worked(self) -> Worked:
-        """As `Work.worked`."""
-        progress = Progress()
-        progress.become([self._done, self._now.progress])
-        return Worked(progress, self._embedder.usage)
-
-    def do(self, table: pa.Table) -> Outcome:
+    def do(self, table: pa.Table) -> Loaded:
         """As `Work.do`, of a table of `ReadParts`."""
-        self._now = outcome = Outcome()
-        before = self._embedder.usage
-        Commits(self._committer, self._limits, outcome.progress, outcome.bad.append).commit(
-            self._changes(table, outcome)
-        )
-        outcome.usage = self._embedder.usage - before
-        self._done, self._now = self.worked().progress, Outcome()
-        return outcome
+        loaded = Loaded()
+        with self.counted(loaded):
+            commits = Commits(self._committer, self._limits, loaded.progress, loaded.bad.append)
+            commits.commit(self._changes(table, loaded))
+        return loaded
 
-    def _changes(self, table: pa.Table, outcome: Outcome) -> Iterator[tuple[Change, int]]:
+    def _changes(self, table: pa.Table, loaded: Loaded) -> Iterator[tuple[Change, int]]:
         for rows in table.to_batches(max_chunksize=RECORDS_AT_ONCE):
             for part, number, text in zip(*(rows[name].to_pylist() for name in ("part", "line", "text")), strict=True):
                 if number == NO_LINE:
-                    outcome.statuses[part] = pickle.loads(text)  # noqa: S301 - our own
+                    loaded.statuses[part] = pickle.loads(text)  # noqa: S301 - our own
                     continue
                 placed = self._records.of_line(part, _line(number, text), Reading())
                 assert placed is not None  # noqa: S101 - it was read before
                 record = self._records.record(placed)
-                outcome.progress.read += 1
-                outcome.read[record.name, record.namespace] += 1
+                loaded.progress.read += 1
+                loaded.read[record.name, record.namespace] += 1
                 try:
                     change = self._intake.change(record)
                 except BadRecord as error:
                     if not self._committer.skip_bad_records:
                         raise error.at(record.place) from error
-                    outcome.bad.append(error.at(record.place))
+                    loaded.bad.append(error.at(record.place))
                     continue
                 yield change, record.size

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from destination_milvus.backfill.on_ray.board import (
     Handle,
+    Seen,
     Worked,
     failures_told,
     forward_warnings,
@@ -17,6 +21,11 @@ from destination_milvus.backfill.on_ray.board import (
 )
 from destination_milvus.backfill.on_ray.cluster import cpus_of_a_worker, failed
 from destination_milvus.config.models import Config
+from destination_milvus.embedding import create_embedder
+from destination_milvus.embedding.usage import Usage
+from destination_milvus.errors import BadRecord
+from destination_milvus.flow.progress import Progress
+from destination_milvus.milvus.connection import connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,10 +34,31 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 
 
-class Work(Protocol):
+@dataclass
+class Outcome:
+    """What became of a table of work; each kind of work adds what else decides how its run ends."""
+
+    progress: Progress = field(default_factory=lambda: Progress(seconds_between_lines=math.inf))
+    usage: Usage = field(default_factory=Usage)
+    bad: list[BadRecord] = field(default_factory=list)
+    """Records that were skipped; the driver names them."""
+
+    def add(self, other: Outcome) -> None:
+        """Count another one in, but for bad records."""
+        self.progress.become([self.progress, other.progress])
+        self.usage += other.usage
+
+
+class Work(ABC):
     """What a worker does: one connection, one embedder, several batches under way."""
 
-    def do(self, table: pa.Table) -> Any:  # noqa: ANN401 - the driver knows what
+    def __init__(self, config: Config, closing_later: ExitStack) -> None:
+        self.embedder = closing_later.enter_context(closing(create_embedder(config.embedding, config.advanced)))
+        self.client = closing_later.enter_context(closing(connect(config.indexing)))
+        self._done, self._now = Progress(), Progress()
+
+    @abstractmethod
+    def do(self, table: pa.Table) -> Outcome:
         """Do what a table holds; all of it is durable at the end. What comes back goes to the driver.
 
         Raises:
@@ -37,6 +67,17 @@ class Work(Protocol):
 
     def worked(self) -> Worked:
         """How much since it began, the table that is under way included."""
+        progress = Progress()
+        progress.become([self._done, self._now])
+        return Worked(progress, self.embedder.usage)
+
+    @contextmanager
+    def counted(self, outcome: Outcome) -> Iterator[None]:
+        """Count the table that is worked on meanwhile."""
+        before, self._now = self.embedder.usage, outcome.progress
+        yield
+        outcome.usage = self.embedder.usage - before
+        self._done, self._now = self.worked().progress, Progress()
 
 
 class Worker(Generic[Job]):
@@ -95,3 +136,22 @@ def shared_out_among_workers(
         except ray.exceptions.RayError:  # the cluster is gone, and the board with it
             failure = None
         raise failure or failed(error) from error
+
+
+class Driver:
+    """What a run is led by, as people see it."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+        """Of the workers' own words while they work, of what they have returned at the end."""
+        self.usage = Usage()
+
+    def see_workers(self, seen: Seen) -> None:
+        """Count what workers say of themselves."""
+        self.progress.become([worker.progress for worker in seen.workers])
+        self.usage = sum((worker.usage for worker in seen.workers), Usage())
+
+    def settle(self, total: Outcome) -> None:
+        """Count what workers have returned, in the place of that."""
+        self.progress.become([total.progress])
+        self.usage = total.usage
