@@ -13,6 +13,7 @@ import pytest
 
 from devtools.backends import Backend
 from devtools.milvus_server import MilvusServer, NoBuildError
+from integration_tests.shared import SharedCollection
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROGRAMS = Path(sys.executable).parent
@@ -41,6 +42,13 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
         backend = Backend("server", server.uri)
     yield backend
     backend.drop()
+
+
+@pytest.fixture
+def shared(place: SharedCollection) -> SharedCollection:
+    """The collection of a module's fixture `place`, empty."""
+    place.wipe()
+    return place
 
 
 @pytest.fixture

@@ -46,13 +46,6 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def shared(place: SharedCollection) -> SharedCollection:
-    """The collection, empty."""
-    place.wipe()
-    return place
-
-
-@pytest.fixture
 def lite(tmp_path: Path) -> Iterator[Backend]:
     """Milvus Lite in a folder of the test's own."""
     backend = Backend("lite", str(tmp_path / "milvus.db"))

@@ -72,13 +72,6 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield from shared_collection(request, tmp_path_factory)
 
 
-@pytest.fixture
-def shared(place: SharedCollection) -> SharedCollection:
-    """The collection, empty."""
-    place.wipe()
-    return place
-
-
 @dataclass(frozen=True)
 class Runner:
     """The commands in this process, on the shared cluster."""

@@ -22,13 +22,6 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield from shared_collection(request, tmp_path_factory)
 
 
-@pytest.fixture
-def shared(place: SharedCollection) -> SharedCollection:
-    """The collection, empty."""
-    place.wipe()
-    return place
-
-
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
 def test_messages_make_the_expected_collection(shared: SharedCollection, behaviour: Path) -> None:
     """After every sync the records are those of its expected file, and so are the states and the error."""

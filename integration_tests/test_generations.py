@@ -37,13 +37,6 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield from shared_collection(request, tmp_path_factory)
 
 
-@pytest.fixture
-def shared(place: SharedCollection) -> SharedCollection:
-    """The collection, empty."""
-    place.wipe()
-    return place
-
-
 def modes(generation: int | None = None, minimum: int | None = None) -> dict[str, Any]:
     """A catalog of one stream a mode, in one generation; as a platform without generations sends it by default."""
     ids = {"generation_id": generation, "minimum_generation_id": minimum}
